@@ -1,0 +1,59 @@
+"""Builds the two shared objects with CMake; everything else stands in pyproject.toml."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+def tensorflow_requirement() -> str:
+    """The installed TensorFlow's minor version, the one that the compiled ops will serve."""
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            major, minor, *_ = metadata.version(name).split(".")
+        except metadata.PackageNotFoundError:
+            continue
+        return f"{name}=={major}.{minor}.*"
+    raise SystemExit(
+        f"bnn_tf is compiled against TensorFlow, and {sys.executable} has none. "
+        "Install it first (pip install tensorflow), or let pip do so by leaving out --no-build-isolation."
+    )
+
+
+class CMakeBuild(build_ext):
+    """`bnn_tf._core` and `bnn_tf._tf_ops`, with the note of what they were built with beside them."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        # TensorFlow's library is loaded by its path: it is no Python module and has no Python's suffix.
+        return "bnn_tf/_tf_ops.so" if fullname.endswith("_tf_ops") else super().get_ext_filename(fullname)
+
+    def build_extensions(self) -> None:
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+        cmake(f"-DPython_EXECUTABLE={sys.executable}", "-S", ROOT, "-B", self.cmake_dir())
+        cmake("--build", self.cmake_dir(), "--parallel", jobs, "--target", "_core", "_tf_ops")
+        cmake("--install", self.cmake_dir(), "--component", "bnn_tf", "--prefix", Path(self.build_lib).resolve())
+
+    def copy_extensions_to_source(self) -> None:
+        """Of an editable install: the objects live in the source tree."""
+        cmake("--install", self.cmake_dir(), "--component", "bnn_tf", "--prefix", ROOT)
+
+    def cmake_dir(self) -> Path:
+        # Editable: kept for the next build. A wheel: its own, since pip deletes the TensorFlow that it built against.
+        return ROOT / "build" if self.editable_mode else Path(self.build_temp).resolve()
+
+
+def cmake(*arguments: "str | Path") -> None:
+    subprocess.run(["cmake", *map(str, arguments)], check=True)
+
+
+setup(
+    ext_modules=[Extension("bnn_tf._core", sources=[]), Extension("bnn_tf._tf_ops", sources=[])],
+    cmdclass={"build_ext": CMakeBuild},
+    install_requires=[tensorflow_requirement(), "keras>=3.10", "numpy", "matplotlib", "rich", "scikit-learn", "typing_extensions"],
+)
