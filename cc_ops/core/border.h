@@ -1,0 +1,51 @@
+// Zero padding in the bit domain.
+//
+// A bit is +1 or -1, never 0, so taps outside the image are packed as +1 and their share is taken out again:
+//
+//   sum over the taps inside = (run - 2*popcount) - sum_{taps outside} sum_c sign(w)
+//
+// which depends on the output pixel only through the rows and columns of taps that lie inside. Pixels with the same ones form a
+// class (3x3, SAME: 3 x 3 classes); each class and filter has its `base`, run - (the sum above), so that the kernels compute
+// base - 2*popcount for every pixel, border or not.
+#pragma once
+
+#include <cstdint>
+
+#include "core/executor.h"
+#include "core/geometry.h"
+#include "core/packed_kernel.h"
+#include "core/scratch.h"
+
+namespace bnn {
+
+class BorderBases {
+ public:
+  // `zero_padding` false: what lies outside was packed as it counts, and there is one class.
+  BorderBases(const Executor& executor, const ConvGeometry& g, bool zero_padding, ScratchCursor* scratch);
+
+  void Compute(const uint32_t* bits);
+
+  // The bases of all filters of a group (padded to whole blocks) at output (p, q).
+  const int32_t* At(int64_t group, int64_t p, int64_t q) const {
+    const int64_t cls = classes_ == 1 ? 0 : row_class_[p] * column_classes_ + column_class_[q];
+    return bases_ + (cls * layout_.groups + group) * layout_.blocks * kLanes;
+  }
+
+ private:
+  void ComputeBlock(const uint32_t* bits, int64_t block, int worker) const;
+
+  const Executor& executor_;
+  const ConvGeometry& g_;
+  KernelLayout layout_;
+  bool border_;  // some window reaches into the padding
+  int64_t row_classes_, column_classes_, classes_;
+  int32_t* row_class_ = nullptr;  // of each output row
+  int32_t* column_class_ = nullptr;
+  Axis::Range* row_taps_ = nullptr;  // inside the image, of each class
+  Axis::Range* column_taps_ = nullptr;
+  int32_t* bases_ = nullptr;   // [class][group][block][lane]
+  int32_t* taps_ = nullptr;    // a worker's weights of -1 in each tap, [tap][lane]
+  int32_t* counts_ = nullptr;  // a worker's weights of -1, [kh+1][kw+1][lane], summed over the taps above and before
+};
+
+}  // namespace bnn

@@ -1,0 +1,98 @@
+#include "core/pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "core/shared_job.h"
+#include "core/spin.h"
+#include "core/team.h"
+
+namespace bnn {
+namespace {
+
+class Pool {
+ public:
+  // Never destroyed: its threads sleep until the process ends.
+  static Pool& Instance() {
+    static Pool* const pool = new Pool;
+    return *pool;
+  }
+
+  // Asks `helpers` threads to work on `job`, as workers 1, 2, ...
+  void Offer(const std::shared_ptr<SharedJob>& job, int helpers) {
+    int wake;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      StartThreads(helpers);
+      while (!places_.empty() && places_.front().job->Exhausted()) places_.pop_front();  // nobody came in time
+      for (int worker = 1; worker <= helpers; ++worker) places_.push_back({job, worker});
+      open_places_.store(places_.size(), std::memory_order_relaxed);
+      wake = std::min(helpers, sleeping_);
+    }
+    for (; wake > 0; --wake) offered_.notify_one();
+  }
+
+ private:
+  struct Place {
+    std::shared_ptr<SharedJob> job;
+    int worker;
+  };
+
+  // Where the system refuses a thread, there are fewer: callers finish without.
+  void StartThreads(int wanted) {
+    try {
+      for (; threads_ < wanted; ++threads_) std::thread([this] { Serve(); }).detach();
+    } catch (const std::system_error&) {
+    }
+  }
+
+  [[noreturn]] void Serve() {
+    for (;;) {
+      const Place place = Take();
+      place.job->Work(place.worker);
+    }
+  }
+
+  Place Take() {
+    SpinUntil([this] { return open_places_.load(std::memory_order_relaxed) > 0; });
+    std::unique_lock<std::mutex> lock(mutex_);
+    ++sleeping_;
+    offered_.wait(lock, [this] { return !places_.empty(); });
+    --sleeping_;
+    const Place place = places_.front();
+    places_.pop_front();
+    open_places_.store(places_.size(), std::memory_order_relaxed);
+    return place;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable offered_;
+  std::deque<Place> places_;
+  std::atomic<size_t> open_places_{0};  // what threads that are awake look at
+  int threads_ = 0, sleeping_ = 0;
+};
+
+}  // namespace
+
+PoolFor::PoolFor(int threads) : threads_(threads > 0 ? threads : DefaultThreads()) {}
+
+void PoolFor::Run(int64_t items, Body body) const {
+  if (items <= 0) return;
+  const Team team(static_cast<int>(std::min<int64_t>(items, threads_)));
+  if (team.size() == 1) {
+    body(0, items, 0);
+    return;
+  }
+  const auto job = std::make_shared<SharedJob>(items, body);
+  Pool::Instance().Offer(job, team.size() - 1);
+  job->Work(0);
+  job->Wait();
+}
+
+}  // namespace bnn

@@ -1,0 +1,162 @@
+#include "core/sign_image.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bnn {
+namespace {
+
+// Pixels are packed in pieces that begin at a word, whatever the channels: 32 pixels are `channels` words.
+constexpr int64_t kPieceValues = 65536;  // some microseconds: worth another worker
+
+int64_t PiecePixels(const ConvGeometry& g) { return RoundUp(CeilDiv(kPieceValues, std::max<int64_t>(g.channels, 1)), kWordBits); }
+
+// Pieces are short and a call of memcpy is not: copies in steps of 8 or 32 bytes and writes up to 31 past the end, where the next
+// piece follows.
+void CopyBytes(const unsigned char* from, int64_t bytes, unsigned char* to) {
+  if (bytes <= 8) {
+    std::memcpy(to, from, 8);
+  } else {
+    for (int64_t i = 0; i < bytes; i += 32) std::memcpy(to + i, from + i, 32);
+  }
+}
+
+void FillBits(uint32_t* words, int64_t first, int64_t last) {
+  for (int64_t word = first / kWordBits; word * kWordBits < last; ++word) {
+    words[word] |= BitsBetween(first - word * kWordBits, last - word * kWordBits);
+  }
+}
+
+// Appends bits to a run: whole words are written as they fill.
+class BitWriter {
+ public:
+  explicit BitWriter(uint32_t* to) : to_(to) {}
+
+  void Append(const uint32_t* from, int64_t bit, int64_t count) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(from);
+    while (count > 0) {
+      uint64_t bits;
+      std::memcpy(&bits, bytes + bit / 8, sizeof bits);
+      // 57 bits are valid after the shift; `held_` has fewer than 32, so 32 always fit.
+      const int64_t take = std::min<int64_t>(count, 32);
+      bits >>= bit % 8;
+      held_ |= (bits & ((uint64_t{1} << take) - 1)) << filled_;
+      filled_ += take;
+      if (filled_ >= kWordBits) {
+        *to_++ = static_cast<uint32_t>(held_);
+        held_ >>= kWordBits;
+        filled_ -= kWordBits;
+      }
+      bit += take;
+      count -= take;
+    }
+  }
+
+  void Finish() {
+    if (filled_ > 0) *to_ = static_cast<uint32_t>(held_);
+  }
+
+ private:
+  uint32_t* to_;
+  uint64_t held_ = 0;
+  int64_t filled_ = 0;
+};
+
+}  // namespace
+
+SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch)
+    : executor_(executor), g_(g), pad_bit_(pad_bit) {
+  const int64_t channels = g.group_channels();
+  const int64_t last_column = std::max(g.w.in - 1, g.w.At(g.w.out - 1, g.w.kernel - 1));
+  first_bit_ = RoundUp(g.w.before * channels, kWordBits);
+  row_words_ = WordsFor(first_bit_ + (last_column + 1) * channels) + kSlackWords;
+  rows_ = scratch->Take<uint32_t>(g.batch * g.groups * g.h.in * row_words_);
+  pad_row_ = scratch->Take<uint32_t>(row_words_);
+  pixel_words_ = g.groups > 1 && channels % kWordBits ? WordsFor(channels) + 2 : 0;
+  pixel_ = scratch->Take<uint32_t>(executor.parallel.workers() * pixel_words_);
+  kernel_rows_ = scratch->Take<const uint32_t*>(executor.parallel.workers() * g.h.kernel);
+  mean_ = with_mean ? scratch->Take<float>(g.batch * g.groups * g.h.in * g.w.in) : nullptr;
+}
+
+void SignImage::Pack(const float* x) {
+  std::fill_n(pad_row_, row_words_, pad_bit_ ? ~0u : 0u);
+  const int64_t rows = g_.batch * g_.h.in;
+  const int64_t pieces = std::max<int64_t>(1, CeilDiv(g_.w.in, PiecePixels(g_)));  // padding wants its row all the same
+  const int64_t rows_per_item = std::max<int64_t>(1, kPieceValues / std::max<int64_t>(1, g_.w.in * g_.channels));
+  executor_.parallel.Run(CeilDiv(rows, rows_per_item) * pieces, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t first_row = item / pieces * rows_per_item, last_row = std::min(rows, first_row + rows_per_item);
+      const int64_t first = item % pieces * PiecePixels(g_), last = std::min(g_.w.in, first + PiecePixels(g_));
+      for (int64_t row = first_row; row < last_row; ++row) PackRow(x, row, first, last, worker);
+    }
+  });
+}
+
+// Columns [first, last) of one row of one image, all groups, with the padding beside them.
+void SignImage::PackRow(const float* x, int64_t row, int64_t first, int64_t last, int worker) const {
+  const int64_t channels = g_.group_channels();
+  const float* pixels = x + (row * g_.w.in + first) * g_.channels;
+  for (int64_t group = 0; group < g_.groups; ++group) {
+    const int64_t plane_row = (row / g_.h.in * g_.groups + group) * g_.h.in + row % g_.h.in;
+    uint32_t* words = rows_ + plane_row * row_words_;
+    uint32_t* to = words + (first_bit_ + first * channels) / kWordBits;
+    float* mean = mean_ ? mean_ + plane_row * g_.w.in + first : nullptr;
+    if (g_.groups == 1) {
+      executor_.backend.pack_rows(pixels, last - first, channels, to, mean);
+    } else {
+      uint32_t* pixel = pixel_ + worker * pixel_words_;
+      BitWriter writer(to);
+      for (int64_t i = 0; i < last - first; ++i) {
+        const float* values = pixels + i * g_.channels + group * channels;
+        if (channels % kWordBits) {
+          executor_.backend.pack_rows(values, 1, channels, pixel, mean ? mean + i : nullptr);
+          writer.Append(pixel, 0, channels);
+        } else {
+          executor_.backend.pack_rows(values, 1, channels, to + i * channels / kWordBits, mean ? mean + i : nullptr);
+        }
+      }
+      writer.Finish();
+    }
+    if (first == 0) std::fill_n(words, first_bit_ / kWordBits, pad_bit_ ? ~0u : 0u);
+    if (last == g_.w.in) {
+      const int64_t end = first_bit_ + last * channels;
+      std::fill(words + WordsFor(end), words + row_words_, 0u);
+      if (pad_bit_) FillBits(words, end, row_words_ * kWordBits);
+    }
+  }
+}
+
+void SignImage::Windows(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* words, int worker) const {
+  const int64_t kernel_rows = g_.h.kernel, channels = g_.group_channels();
+  const uint32_t** rows = kernel_rows_ + worker * kernel_rows;
+  for (int64_t i = 0; i < kernel_rows; ++i) rows[i] = Row(n, group, g_.h.At(p, i));
+
+  // The taps of a kernel row lie side by side, unless dilation pulls them apart.
+  const bool joined = g_.w.dilation == 1 || g_.w.kernel == 1;
+  const int64_t pieces = joined ? 1 : g_.w.kernel, piece = (joined ? g_.w.kernel : 1) * channels;
+  const int64_t start = first_bit_ + g_.w.At(q, 0) * channels, piece_step = g_.w.dilation * channels;
+  const int64_t pixel_step = g_.w.stride * channels, window_words = WordsFor(g_.run());
+
+  if (channels % 8 == 0) {
+    // Whole bytes. What a copy writes past the end of the run is taken out of its last word.
+    const uint32_t last_word = BitsBetween(0, g_.run() - (window_words - 1) * kWordBits);
+    for (int64_t pixel = 0; pixel < count; ++pixel, words += window_words) {
+      auto* to = reinterpret_cast<unsigned char*>(words);
+      for (int64_t i = 0; i < kernel_rows; ++i) {
+        const auto* from = reinterpret_cast<const unsigned char*>(rows[i]) + (start + pixel * pixel_step) / 8;
+        for (int64_t j = 0; j < pieces; ++j, to += piece / 8) CopyBytes(from + j * piece_step / 8, piece / 8, to);
+      }
+      words[window_words - 1] &= last_word;
+    }
+    return;
+  }
+  for (int64_t pixel = 0; pixel < count; ++pixel) {
+    BitWriter writer(words + pixel * window_words);
+    for (int64_t i = 0; i < kernel_rows; ++i) {
+      for (int64_t j = 0; j < pieces; ++j) writer.Append(rows[i], start + pixel * pixel_step + j * piece_step, piece);
+    }
+    writer.Finish();
+  }
+}
+
+}  // namespace bnn

@@ -1,0 +1,51 @@
+// The signs of an input image, and the runs of signs that its windows see.
+//
+// A row of a group's channels is one dense run of bits, (column, channel) after (column, channel), whatever the number of
+// channels: the window of one kernel row is then `kw * channels` consecutive bits, and a 3x3 window of 16 channels is read in
+// three pieces. Columns outside the image lie in the row as padding bits, rows outside are all one padding row.
+#pragma once
+
+#include <cstdint>
+
+#include "core/executor.h"
+#include "core/geometry.h"
+#include "core/scratch.h"
+
+namespace bnn {
+
+class SignImage {
+ public:
+  // `pad_bit`: what stands outside the image. `with_mean`: also keep the mean of |x| over the channels of each pixel and group.
+  SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch);
+
+  void Pack(const float* x);
+
+  // Windows are read, and written, up to this many words past their end.
+  static constexpr int64_t kSlackWords = 8;
+
+  // The runs of `count` output pixels from (n, p, q) on, which must not leave the row: WordsFor(g.run()) words each, and some
+  // slack behind the last.
+  void Windows(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* words, int worker) const;
+
+  const float* mean() const { return mean_; }  // [batch, group, row, column]
+
+ private:
+  const uint32_t* Row(int64_t n, int64_t group, int64_t h) const {
+    return h < 0 || h >= g_.h.in ? pad_row_ : rows_ + ((n * g_.groups + group) * g_.h.in + h) * row_words_;
+  }
+  void PackRow(const float* x, int64_t row, int64_t first, int64_t last, int worker) const;
+
+  const Executor& executor_;
+  const ConvGeometry& g_;
+  bool pad_bit_;
+  int64_t first_bit_;  // of column 0, a multiple of 32: a row is packed word by word
+  int64_t row_words_;
+  uint32_t* rows_;
+  uint32_t* pad_row_;
+  uint32_t* pixel_;  // a worker's signs of one pixel, for groups whose channels end inside a word
+  int64_t pixel_words_;
+  float* mean_;
+  const uint32_t** kernel_rows_;  // of each worker: the rows that the rows of the kernel see
+};
+
+}  // namespace bnn

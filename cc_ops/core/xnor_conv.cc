@@ -1,0 +1,125 @@
+#include "core/xnor_conv.h"
+
+#include <algorithm>
+
+#include "core/border.h"
+#include "core/packed_kernel.h"
+#include "core/sign_image.h"
+#include "core/window_mean.h"
+
+namespace bnn {
+namespace {
+
+// Windows of this many bytes are gathered at once: they stay in the first-level cache beside a panel of filters.
+constexpr int64_t kChunkBytes = 16384;
+constexpr int64_t kMinRows = 12, kMaxRows = 128;
+
+// Filters are split over tasks in panels of this many, the widest a backend takes at once.
+constexpr int64_t kPanel = 4 * kLanes;
+
+// How the work is cut: chunks of output pixels, times groups, times ranges of filters.
+struct Tasks {
+  Tasks(const ConvGeometry& g, int64_t words, int workers) : pixels(g.pixels()) {
+    rows = std::clamp(kChunkBytes / (words * 4), kMinRows, kMaxRows);
+    // Enough chunks that no worker waits long for another, but none so thin that gathering windows counts.
+    const int64_t wanted = workers == 1 ? 1 : 8 * workers;
+    rows = std::clamp(CeilDiv(pixels, CeilDiv(wanted, g.groups)), std::min(kMinRows, rows), rows);
+    chunks = CeilDiv(pixels, rows);
+    rows = CeilDiv(pixels, chunks);
+    const int64_t panels = CeilDiv(g.group_filters(), kPanel);
+    ranges = std::min(panels, CeilDiv(wanted, chunks * g.groups));
+    filters = CeilDiv(panels, ranges) * kPanel;
+    ranges = CeilDiv(g.group_filters(), filters);
+    count = chunks * g.groups * ranges;
+  }
+  int64_t pixels, rows, chunks, ranges, filters, count;
+};
+
+// Everything of one call, laid out in scratch memory.
+class Call {
+ public:
+  Call(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, void* memory)
+      : executor_(executor),
+        g_(g),
+        scratch_(memory),
+        layout_(g),
+        tasks_(g, layout_.words, executor.parallel.workers()),
+        image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_),
+        bases_(executor, g, options.pad_value == 0, &scratch_),
+        window_mean_(executor, g, &scratch_),
+        own_k_(options.input_scaling && !WindowMean::IsIdentity(g)) {
+    const int64_t workers = executor.parallel.workers();
+    k_ = own_k_ ? scratch_.Take<float>(g.pixels() * g.groups) : nullptr;
+    window_words_ = RoundUp(tasks_.rows * layout_.words + SignImage::kSlackWords, kLanes);
+    windows_ = scratch_.Take<uint32_t>(workers * window_words_);
+    row_bases_ = scratch_.Take<const int32_t*>(workers * tasks_.rows);
+    row_scales_ = scratch_.Take<float>(workers * tasks_.rows);
+  }
+
+  int64_t bytes() const { return scratch_.bytes(); }
+
+  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y) {
+    image_.Pack(x);
+    bases_.Compute(bits);
+    if (own_k_) window_mean_.Run(image_.mean(), k_);
+    executor_.parallel.Run(tasks_.count, [&](int64_t begin, int64_t end, int worker) {
+      for (int64_t task = begin; task < end; ++task) RunTask(task, bits, alpha, y, worker);
+    });
+  }
+
+ private:
+  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, float* y, int worker) const {
+    // Ranges of filters last: neighbours in time share weights, not windows, and weights are the larger part.
+    const int64_t chunk = task % tasks_.chunks, group = task / tasks_.chunks % g_.groups,
+                  range = task / tasks_.chunks / g_.groups;
+    const int64_t first = chunk * tasks_.rows, rows = std::min(tasks_.rows, tasks_.pixels - first);
+    const int64_t filter = range * tasks_.filters, filters = std::min(tasks_.filters, g_.group_filters() - filter);
+    const float* k = own_k_ ? k_ : image_.mean();
+
+    uint32_t* windows = windows_ + worker * window_words_;
+    const int32_t** row_bases = row_bases_ + worker * tasks_.rows;
+    float* row_scales = row_scales_ + worker * tasks_.rows;
+    for (int64_t row = 0; row < rows;) {
+      const int64_t pixel = first + row;
+      const int64_t q = pixel % g_.w.out, p = pixel / g_.w.out % g_.h.out, n = pixel / (g_.w.out * g_.h.out);
+      const int64_t count = std::min(rows - row, g_.w.out - q);  // to the end of the chunk or of the image row
+      image_.Windows(n, group, p, q, count, windows + row * layout_.words, worker);
+      for (int64_t i = 0; i < count; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
+      if (k) std::copy_n(k + ((n * g_.groups + group) * g_.h.out + p) * g_.w.out + q, count, row_scales + row);
+      row += count;
+    }
+
+    const int64_t out = group * g_.group_filters() + filter;
+    executor_.backend.xnor_gemm(
+        {windows, layout_.words, rows, bits + group * layout_.group_words() + filter / kLanes * layout_.block_words(),
+         layout_.words, filters, row_bases, alpha + out, k ? row_scales : nullptr, y + first * g_.filters + out, g_.filters});
+  }
+
+  const Executor& executor_;
+  const ConvGeometry& g_;
+  ScratchCursor scratch_;
+  KernelLayout layout_;
+  Tasks tasks_;
+  SignImage image_;
+  BorderBases bases_;
+  WindowMean window_mean_;
+  bool own_k_;  // K is not simply the mean of |x|
+  float* k_;
+  int64_t window_words_;
+  uint32_t* windows_;  // of each worker: the runs of a chunk's pixels
+  const int32_t** row_bases_;
+  float* row_scales_;
+};
+
+}  // namespace
+
+int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options) {
+  return g.empty() ? 0 : Call(executor, g, options, nullptr).bytes();
+}
+
+void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const float* x, const uint32_t* bits,
+              const float* alpha, float* y, void* scratch) {
+  if (!g.empty()) Call(executor, g, options, scratch).Run(x, bits, alpha, y);
+}
+
+}  // namespace bnn
