@@ -1,0 +1,90 @@
+// That a call takes its memory from the scratch it is given and from nowhere else.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "core/conv_grad.h"
+#include "core/packed_kernel.h"
+#include "core/sign_conv.h"
+#include "core/xnor_conv.h"
+
+namespace {
+
+std::atomic<int64_t> allocations = 0;
+
+}  // namespace
+
+// The whole test program allocates through these. Not inlined: GCC would see malloc behind one `new` and warn of another
+// `delete`.
+#define NOINLINE __attribute__((noinline))
+NOINLINE void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+NOINLINE void operator delete(void* memory) noexcept { std::free(memory); }
+NOINLINE void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace bnn {
+namespace {
+
+struct Aligned {
+  explicit Aligned(int64_t bytes) : data(std::aligned_alloc(kScratchAlignment, RoundUp(bytes + 1, kScratchAlignment))) {}
+  ~Aligned() { std::free(data); }
+  void* data;
+};
+
+template <typename Call>
+int64_t AllocationsOf(Call call) {
+  const int64_t before = allocations;
+  call();
+  return allocations - before;
+}
+
+TEST(Allocation, TheCounterCounts) {
+  EXPECT_EQ(AllocationsOf([] { ::operator delete(::operator new(8)); }), 1);
+  EXPECT_EQ(AllocationsOf([] {}), 0);
+}
+
+TEST(Allocation, NoCallAllocates) {
+  const SerialFor serial;
+  for (const Backend* backend : SupportedBackends()) {
+    SCOPED_TRACE(backend->name);
+    // The lookup way, the FMA way, groups, K over a large kernel, strides whose gradient is no convolution.
+    for (const auto& [kernel, channels, groups, stride] :
+         {std::array<int64_t, 4>{3, 64, 1, 1}, {5, 3, 1, 2}, {3, 40, 2, 1}, {11, 8, 1, 1}}) {
+      ConvRequest request;
+      request.input = {2, 12, 13, channels};
+      request.kernel = {kernel, kernel, channels / groups, 48};
+      request.strides = {stride, stride};
+      request.groups = groups;
+      ConvGeometry g;
+      ASSERT_EQ(MakeConv(request, &g), "");
+      const Executor executor{*backend, serial};
+      const XnorOptions options;
+      std::vector<float> x(g.input_size(), 0.5f), w(g.kernel_size(), -0.5f), y(g.output_size(), 1.0f), alpha(g.filters);
+      std::vector<float> dx(g.input_size()), dw(g.kernel_size());
+      std::vector<uint32_t> bits(KernelLayout(g).total_words());
+      Aligned xnor(XnorConvScratchBytes(executor, g, options)), sign(SignConvScratchBytes(executor, g));
+      Aligned xnor_grad(XnorConvGradScratchBytes(executor, g, options)), sign_grad(SignConvGradScratchBytes(executor, g));
+
+      EXPECT_EQ(AllocationsOf([&] { PackKernel(executor, g, Scaling::kChannel, w.data(), bits.data(), alpha.data()); }), 0);
+      EXPECT_EQ(AllocationsOf([&] { XnorConv(executor, g, options, x.data(), bits.data(), alpha.data(), y.data(), xnor.data); }),
+                0);
+      EXPECT_EQ(AllocationsOf([&] { SignConv(executor, g, x.data(), bits.data(), alpha.data(), y.data(), sign.data); }), 0);
+      EXPECT_EQ(AllocationsOf([&] {
+                  SignConvGrad(executor, g, {}, x.data(), w.data(), y.data(), dx.data(), dw.data(), sign_grad.data);
+                  XnorConvGrad(executor, g, {}, options, {}, x.data(), w.data(), y.data(), dx.data(), dw.data(), xnor_grad.data);
+                }),
+                0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bnn

@@ -1,0 +1,246 @@
+#include "core/parallel.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/pool.h"
+#include "core/team.h"
+#include "tests/cases.h"
+#include "tests/compare.h"
+#include "tests/run.h"
+
+namespace bnn {
+namespace {
+
+// How often each item was handled; fails where a range or a worker is out of bounds, or a worker is at two places at once.
+std::vector<int> Cover(const ParallelFor& parallel, int64_t items) {
+  std::vector<std::atomic<int>> times(items), busy(parallel.workers());
+  std::atomic<int> wrong = 0;
+  parallel.Run(items, [&](int64_t begin, int64_t end, int worker) {
+    if (worker < 0 || worker >= parallel.workers() || begin < 0 || end > items || begin >= end) {
+      ++wrong;
+      return;
+    }
+    wrong += busy[worker]++ != 0;
+    for (int64_t item = begin; item < end; ++item) ++times[item];
+    --busy[worker];
+  });
+  EXPECT_EQ(wrong, 0);
+  return {times.begin(), times.end()};
+}
+
+// Every way to share work, by name, so that a run under ThreadSanitizer can leave OpenMP's out.
+using Make = std::unique_ptr<ParallelFor> (*)(int threads);
+struct Form {
+  const char* name;
+  Make make;
+};
+const Form kSerialForm{"serial", [](int) -> std::unique_ptr<ParallelFor> { return std::make_unique<SerialFor>(); }};
+const Form kOpenMpForm{"openmp", [](int n) -> std::unique_ptr<ParallelFor> { return std::make_unique<OpenMpFor>(n); }};
+const Form kPoolForm{"pool", [](int n) -> std::unique_ptr<ParallelFor> { return std::make_unique<PoolFor>(n); }};
+const Form kThreadForm{"thread", [](int n) -> std::unique_ptr<ParallelFor> { return std::make_unique<testing::ThreadFor>(n); }};
+const Form kBackwardsForm{"backwards",
+                          [](int) -> std::unique_ptr<ParallelFor> { return std::make_unique<testing::BackwardsFor>(); }};
+
+std::string FormName(const ::testing::TestParamInfo<Form>& info) { return info.param.name; }
+
+class ParallelTest : public ::testing::TestWithParam<Form> {
+ protected:
+  std::unique_ptr<ParallelFor> Make(int threads) const { return GetParam().make(threads); }
+};
+
+TEST_P(ParallelTest, EveryItemExactlyOnce) {
+  for (int threads : {1, 2, 3, 8}) {
+    const auto executor = Make(threads);
+    for (int64_t items : {0, 1, 2, 3, 7, 8, 100, 1009}) {
+      EXPECT_EQ(Cover(*executor, items), std::vector<int>(items, 1)) << executor->workers() << " workers, " << items << " items";
+    }
+  }
+}
+
+TEST_P(ParallelTest, Nested) {
+  const auto outer = Make(2), inner = Make(3);
+  std::atomic<int> wrong = 0;
+  outer->Run(5, [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) wrong += Cover(*inner, 50) != std::vector<int>(50, 1);
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+void FromSeveralThreads(int callers, const std::function<void()>& call) {
+  std::vector<std::thread> threads;
+  for (int caller = 0; caller < callers; ++caller) threads.emplace_back(call);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// One object, several threads of the caller's own: TensorFlow runs ops like that.
+TEST_P(ParallelTest, CallersFromSeveralThreads) {
+  const auto executor = Make(3);
+  std::atomic<int> wrong = 0;
+  FromSeveralThreads(4, [&] {
+    for (int repeat = 0; repeat < 20; ++repeat) wrong += Cover(*executor, 97) != std::vector<int>(97, 1);
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_P(ParallelTest, OneConvolutionFromSeveralThreads) {
+  using testing::Shape;
+  const ConvGeometry g = Shape(2, 9, 8, 40).Kernel(3, 3, 70).Make();
+  testing::Random random(51);
+  const std::vector<float> x = random.Values(g.input_size()), w = random.Values(g.kernel_size());
+  const Backend& backend = *SupportedBackends().front();
+  const Executor serial{backend, testing::kSerial};
+  const testing::Packed packed = testing::Pack(serial, g, Scaling::kChannel, w);
+  const std::vector<float> xnor = testing::RunXnor(serial, g, XnorOptions{}, x, packed),
+                           sign = testing::RunSign(serial, g, x, packed);
+
+  const auto parallel = Make(2);
+  const Executor executor{backend, *parallel};
+  std::atomic<int> wrong = 0;
+  FromSeveralThreads(4, [&] {
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      wrong += testing::RunXnor(executor, g, XnorOptions{}, x, packed) != xnor;
+      wrong += testing::RunSign(executor, g, x, packed) != sign;
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, ParallelTest, ::testing::Values(kSerialForm, kOpenMpForm, kPoolForm, kThreadForm, kBackwardsForm),
+                         FormName);
+
+// ---- How many threads, of those forms that keep some
+
+// The kernel forgets a thread some time after it was joined, so this waits until the number has been the same for a while.
+int ThreadsOfThisProcess() {
+  const auto count = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}); };
+  auto last = count();
+  for (int same = 0; same < 20; ++same) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (const auto now = count(); now != last) {
+      last = now;
+      same = 0;
+    }
+  }
+  return static_cast<int>(last);
+}
+
+// All come in, or none goes on.
+class Meeting {
+ public:
+  explicit Meeting(int expected) : missing_(expected) {}
+  void Arrive() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (--missing_ == 0) complete_.notify_all();
+    complete_.wait(lock, [this] { return missing_ <= 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable complete_;
+  int missing_;
+};
+
+class TeamTest : public ParallelTest {};
+
+TEST_P(TeamTest, WorkersAreAsManyAsAskedFor) {
+  EXPECT_EQ(Make(3)->workers(), 3);
+  EXPECT_EQ(Make(0)->workers(), DefaultThreads());
+  EXPECT_GE(DefaultThreads(), 1);
+}
+
+// More than the machine has, if a call asks for it.
+TEST_P(TeamTest, ACallAloneGetsTheThreadsItAsksFor) {
+  const int threads = static_cast<int>(std::thread::hardware_concurrency()) + 2;
+  Meeting all(threads);
+  Make(threads)->Run(threads, [&](int64_t, int64_t, int) { all.Arrive(); });  // hangs with fewer
+}
+
+// While one call holds all the threads that there should be, others run on their callers' threads and start none.
+TEST_P(TeamTest, CallsTogetherDoNotExceedTheMachine) {
+  const int threads = std::max(3, static_cast<int>(std::thread::hardware_concurrency())), callers = 4;
+  const auto executor = Make(threads);
+  Meeting held(threads + 1), measured(threads + 1), called(callers + 1), counted(callers + 1);
+  std::thread holder([&] {
+    executor->Run(threads, [&](int64_t, int64_t, int) {
+      held.Arrive();
+      measured.Arrive();
+    });
+  });
+  held.Arrive();
+  const int before = ThreadsOfThisProcess();
+  std::atomic<int> elsewhere = 0;
+  std::thread others([&] {
+    FromSeveralThreads(callers, [&] {
+      const std::thread::id self = std::this_thread::get_id();
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        executor->Run(10, [&](int64_t, int64_t, int worker) { elsewhere += worker != 0 || std::this_thread::get_id() != self; });
+      }
+      called.Arrive();
+      counted.Arrive();
+    });
+  });
+  called.Arrive();
+  EXPECT_EQ(ThreadsOfThisProcess(), before + callers + 1);
+  EXPECT_EQ(elsewhere, 0);
+  counted.Arrive();
+  others.join();
+  measured.Arrive();
+  holder.join();
+
+  Meeting again(threads);  // and afterwards they are free again
+  executor->Run(threads, [&](int64_t, int64_t, int) { again.Arrive(); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, TeamTest, ::testing::Values(kOpenMpForm, kPoolForm), FormName);
+
+// The threads of the pool are shared by all callers, however many there are.
+TEST(Pool, CallersBringNoThreadsOfTheirOwn) {
+  const int threads = static_cast<int>(std::thread::hardware_concurrency()) + 3;
+  const PoolFor executor(threads);
+  Meeting all(threads);
+  executor.Run(threads, [&](int64_t, int64_t, int) { all.Arrive(); });
+  const int before = ThreadsOfThisProcess();
+  FromSeveralThreads(4, [&] {
+    for (int repeat = 0; repeat < 20; ++repeat) EXPECT_EQ(Cover(executor, 97), std::vector<int>(97, 1));
+  });
+  EXPECT_EQ(ThreadsOfThisProcess(), before);
+}
+
+// A child has its parent's memory but none of its threads.
+TEST(Pool, AChildProcessFinishesItsCalls) {
+  const PoolFor executor(3);
+  EXPECT_EQ(Cover(executor, 97), std::vector<int>(97, 1));
+  const pid_t child = fork();
+  if (child == 0) std::_Exit(Cover(executor, 97) == std::vector<int>(97, 1) ? 0 : 1);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(FunctionRef, CallsWhatItRefersTo) {
+  int calls = 0;
+  const auto count = [&](int64_t begin, int64_t end, int worker) { calls += static_cast<int>(end - begin) + worker; };
+  const ParallelFor::Body body = count, copy = body;
+  body(0, 3, 1);
+  copy(5, 6, 0);
+  EXPECT_EQ(calls, 5);
+}
+
+}  // namespace
+}  // namespace bnn
