@@ -1,0 +1,136 @@
+// Whole operations of core, float in and float out, kernels packed before: 3x3 layers of ResNet-18 at batch 1, of the CIFAR
+// ResNets at batch 32, and a dense layer; and packing a kernel.
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "bench/ceilings.h"
+#include "bench/report.h"
+#include "core/executor.h"
+#include "core/packed_kernel.h"
+#include "core/pool.h"
+#include "core/reference.h"
+#include "core/sign_conv.h"
+#include "core/xnor_conv.h"
+
+namespace bnn::bench {
+namespace {
+
+ConvGeometry Conv(int64_t batch, int64_t size, int64_t channels) {
+  ConvRequest request;
+  request.input = {batch, size, size, channels};
+  request.kernel = {3, 3, channels, channels};
+  ConvGeometry g;
+  if (!MakeConv(request, &g).empty()) std::abort();
+  return g;
+}
+
+ConvGeometry Dense(int64_t batch, int64_t channels, int64_t units) {
+  ConvGeometry g;
+  if (!MakeDense("BinaryDense", batch, channels, channels, units, &g).empty()) std::abort();
+  return g;
+}
+
+// Inputs, a packed kernel and memory for the results.
+struct Data {
+  Data(const Executor& executor, const ConvGeometry& g, int64_t scratch_bytes) : x(g.input_size()), w(g.kernel_size()) {
+    std::mt19937 engine(1);
+    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+    for (float& value : x) value = uniform(engine);
+    for (float& value : w) value = uniform(engine);
+    bits.resize(KernelLayout(g).total_words());
+    alpha.resize(g.filters);
+    y.resize(g.output_size());
+    PackKernel(executor, g, Scaling::kChannel, w.data(), bits.data(), alpha.data());
+    scratch.resize(scratch_bytes + kScratchAlignment);
+    aligned_scratch = scratch.data() + (-reinterpret_cast<uintptr_t>(scratch.data()) & (kScratchAlignment - 1));
+  }
+  std::vector<float> x, w, alpha, y;
+  std::vector<uint32_t> bits;
+  std::vector<char> scratch;
+  char* aligned_scratch;
+};
+
+// A wrong result is not timed: some outputs against the definition, at float32 accuracy.
+bool Right(const ConvGeometry& g, const Data& data, bool binary_input) {
+  for (int64_t out = 0; out < g.output_size(); out += 1 + g.output_size() / 50) {
+    double sum = 0, mean = 0, size = 0;
+    const std::vector<reference::Tap> taps = reference::Taps(g, out);
+    for (const reference::Tap& tap : taps) {
+      const double x = tap.x >= 0 ? data.x[tap.x] : 0.0;
+      const double u = binary_input && tap.x >= 0 ? reference::Sign(x) : x;
+      sum += u * reference::Sign(data.w[tap.w]);
+      mean += std::fabs(x) / static_cast<double>(taps.size());
+      size += std::fabs(u);
+    }
+    const double scale = data.alpha[out % g.filters] * (binary_input ? mean : 1.0);
+    if (!(std::fabs(data.y[out] - scale * sum) <= 1e-5 * scale * size)) return false;
+  }
+  return true;
+}
+
+template <typename Run>
+void TimeConv(benchmark::State& state, const ConvGeometry& g, const Data& data, bool binary_input, double ceiling, int threads,
+              Run run) {
+  run();
+  if (!Right(g, data, binary_input)) return state.SkipWithError("the result is wrong");
+  Time(state, 2.0 * static_cast<double>(g.output_size() * g.run()), ceiling, threads, run);
+}
+
+void Xnor(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
+  const PoolFor parallel(threads);
+  const Executor executor{backend, parallel};
+  const XnorOptions options;
+  Data data(executor, g, XnorConvScratchBytes(executor, g, options));
+  TimeConv(state, g, data, true, CeilingsOf(backend.name).xnor * threads, threads, [&] {
+    XnorConv(executor, g, options, data.x.data(), data.bits.data(), data.alpha.data(), data.y.data(), data.aligned_scratch);
+  });
+}
+
+void Sign(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
+  const PoolFor parallel(threads);
+  const Executor executor{backend, parallel};
+  Data data(executor, g, SignConvScratchBytes(executor, g));
+  TimeConv(state, g, data, false, CeilingsOf(backend.name).fma * threads, threads, [&] {
+    SignConv(executor, g, data.x.data(), data.bits.data(), data.alpha.data(), data.y.data(), data.aligned_scratch);
+  });
+}
+
+void Pack(benchmark::State& state, const Backend& backend, const ConvGeometry& g) {
+  const SerialFor serial;
+  const Executor executor{backend, serial};
+  Data data(executor, g, 0);
+  TimeBytes(state, g.kernel_size() * static_cast<int64_t>(sizeof(float)),
+            [&] { PackKernel(executor, g, Scaling::kChannel, data.w.data(), data.bits.data(), data.alpha.data()); });
+}
+
+[[maybe_unused]] const bool registered = [] {
+  struct Row {
+    std::string shape;
+    ConvGeometry g;
+  };
+  const std::vector<Row> rows = {
+      {"56x56x64", Conv(1, 56, 64)},  {"28x28x128", Conv(1, 28, 128)},          {"14x14x256", Conv(1, 14, 256)},
+      {"7x7x512", Conv(1, 7, 512)},   {"32x32x32x16", Conv(32, 32, 16)},        {"32x16x16x32", Conv(32, 16, 32)},
+      {"32x8x8x64", Conv(32, 8, 64)}, {"dense4096x4096", Dense(1, 4096, 4096)},
+  };
+  for (const Row& row : rows) {
+    const ConvGeometry g = row.g;
+    for (int threads : {1, 2}) {
+      const std::string rest = row.shape + "/threads:" + std::to_string(threads);
+      ForBackends("XnorConv", rest, threads, [=](benchmark::State& state, const Backend& b) { Xnor(state, b, g, threads); });
+      ForBackends("SignConv", rest, threads, [=](benchmark::State& state, const Backend& b) { Sign(state, b, g, threads); });
+    }
+    if (g.batch == 1)
+      ForBackends("PackKernel", row.shape, 1, [=](benchmark::State& state, const Backend& b) { Pack(state, b, g); });
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace bnn::bench
