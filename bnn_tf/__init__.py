@@ -1,0 +1,31 @@
+"""Binary neural networks for TensorFlow that really are one bit.
+
+Everything public is reached from here and loaded when first used: `import bnn_tf` alone imports neither TensorFlow nor
+Keras.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "data", "freeze", "layers", "models", "ops", "quantizers", "training"]
+
+if TYPE_CHECKING:
+    from bnn_tf import data, layers, models, ops, quantizers, training
+    from bnn_tf.freezing import freeze
+
+# Functions, by the module that they come from; the other public names are modules.
+_FUNCTIONS = {"freeze": "freezing"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"bnn_tf.{_FUNCTIONS[name]}"), name)
+    if name in __all__:
+        return importlib.import_module(f"bnn_tf.{name}")
+    raise AttributeError(f"module 'bnn_tf' has no attribute {name!r}. It has: {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
