@@ -1,0 +1,69 @@
+"""The schemes: which convolution and which dense layer a network is built of.
+
+    float     keras.layers.Conv2D, Dense
+    bwn       binary weights, a scale per filter (XNOR-Net's Binary-Weight-Network)
+    dorefa    binary weights, one scale per layer (DoReFa-Net with 1-bit weights)
+    xnor      binary weights with a scale per filter, and binary inputs (XNOR-Net)
+
+Sources: Rastegari et al., "XNOR-Net", 2016; Zhou et al., "DoReFa-Net", 2016.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+
+from bnn_tf import layers
+from bnn_tf.errors import unknown_name
+
+LayerFactory = Callable[..., keras.Layer]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How the layers of a network compute.
+
+    Attributes:
+        name: what `build` takes.
+        conv: makes a convolution from the arguments of `keras.layers.Conv2D`.
+        dense: makes a dense layer from the arguments of `keras.layers.Dense`.
+        binary_weights: whether these hold one bit a weight.
+        binary_input: whether these see only the signs of their input.
+    """
+
+    name: str
+    conv: LayerFactory
+    dense: LayerFactory
+    binary_weights: bool
+    binary_input: bool
+
+
+def _weights_only(name: str, scaling: str) -> Scheme:
+    options: dict[str, Any] = {"scaling": scaling, "kernel_constraint": layers.WeightClip()}
+    return Scheme(name, partial(layers.BinaryConv2D, **options), partial(layers.BinaryDense, **options), True, False)
+
+
+def _with_input(name: str) -> Scheme:
+    options: dict[str, Any] = {"scaling": "channel", "kernel_constraint": layers.WeightClip()}
+    return Scheme(
+        name, partial(layers.BinaryConvInput2D, **options), partial(layers.BinaryDenseInput, **options), True, True
+    )
+
+
+FLOAT = Scheme("float", keras.layers.Conv2D, keras.layers.Dense, False, False)
+
+_ALL = (FLOAT, _weights_only("bwn", "channel"), _weights_only("dorefa", "tensor"), _with_input("xnor"))
+SCHEMES = {scheme.name: scheme for scheme in _ALL}
+
+
+def get_scheme(name: str) -> Scheme:
+    """The scheme of that name.
+
+    Raises:
+        ArgumentError: a ValueError that gives the nearest names.
+    """
+    if name not in SCHEMES:
+        raise unknown_name("scheme", name, SCHEMES)
+    return SCHEMES[name]
