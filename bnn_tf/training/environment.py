@@ -1,0 +1,51 @@
+"""Where figures were measured: what makes them repeatable, or explains why they can't be."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import bnn_tf
+from bnn_tf.errors import ArgumentError
+
+
+def environment() -> dict[str, Any]:
+    """Versions, backend and processor, as JSON takes them.
+
+    Raises:
+        ArgumentError: a ValueError, where BNN_TF_ISA names what this machine doesn't have.
+    """
+    try:
+        backend = bnn_tf.ops.backend_info()
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    return {
+        "bnn_tf": bnn_tf.__version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in ("tensorflow", "keras", "numpy")},
+        "keras_backend": keras.backend.backend(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "backend": backend,
+    }
+
+
+def cpu_name() -> str:
+    """The processor as it names itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
