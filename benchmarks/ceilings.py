@@ -1,0 +1,69 @@
+"""What the machine can do at most, measured by cc_ops/bench (CMake: -DBNN_TF_BENCH=ON) in the same run."""
+
+import functools
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engine import ROOT
+
+BINARY = ROOT / "build" / "bnn_bench"
+
+
+class Ceilings:
+    """The best of all measurements of a run, for each instruction set.
+
+    Args:
+        binary: cc_ops/bench, built.
+    """
+
+    def __init__(self, binary: Path = BINARY):
+        self._binary = binary
+        self.best: dict[str, dict[str, dict[str, float]]] = {}
+
+    @property
+    def available(self) -> bool:
+        return self._binary.exists()
+
+    def measure(self, cpus: Sequence[int]) -> None:
+        """Once on each of `cpus` at the same time: several threads can do the sum, which is less than a multiple where
+        they share a core's pipes."""
+        if not self.available:
+            return
+        sums: dict[tuple[str, str], float] = {}
+        for rows in self._run("ceiling", cpus, 0.0001):
+            for row in rows:
+                kind, isa = row["name"].removeprefix("ceiling_").split("/")
+                if "Gop/s" in row:
+                    sums[isa, kind] = sums.get((isa, kind), 0.0) + row["Gop/s"]
+        of_threads = self.best.setdefault(str(len(cpus)), {})
+        for (isa, kind), rate in sums.items():
+            of_isa = of_threads.setdefault(isa, {})
+            of_isa[kind] = max(of_isa.get(kind, 0.0), rate)
+
+    def inner_loops(self, cpu: int) -> list[dict[str, Any]]:
+        """The bare kernels on data in the cache: the best of three in Gop/s, and as a share of the ceiling."""
+        if not self.available:
+            return []
+        best: dict[str, dict[str, Any]] = {}
+        for _ in range(3):
+            for row in self._run("gemm", [cpu], 0.1)[0]:
+                if row.get("of_ceiling", 0.0) > best.get(row["name"], {}).get("of_ceiling", 0.0):
+                    best[row["name"]] = {"name": row["name"], "gops": row["Gop/s"], "of_ceiling": row["of_ceiling"]}
+        return list(best.values())
+
+    def _run(self, rows: str, cpus: Sequence[int], seconds: float) -> list[list[Mapping[str, Any]]]:
+        command = [str(self._binary), f"--benchmark_filter={rows}", "--benchmark_format=json"]
+        started = [
+            subprocess.Popen(
+                [*command, f"--benchmark_min_time={seconds}"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=functools.partial(os.sched_setaffinity, 0, [cpu]),
+            )
+            for cpu in cpus
+        ]
+        return [json.loads(process.communicate(timeout=300)[0])["benchmarks"] for process in started]

@@ -1,0 +1,141 @@
+"""The engine's side of the conversation: a line of JSON in, a line of JSON out.
+
+    {"do": "hello"}                                         -> {"versions": {...}}
+    {"do": "prepare", "task": {...}, "names": [...]}        -> {"failed": {name: reason}}, and outputs for the rest
+    {"do": "time", "name": ...}                             -> {"seconds": {figure: seconds}}
+
+This file runs in the interpreters of all engines: NumPy and the standard library, nothing newer than they know.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SECONDS = 0.05  # a round and figure, at least; that of bnn_tf.bench too
+
+
+@dataclasses.dataclass
+class Task:
+    """A layer to time, in plain values.
+
+    Attributes:
+        image, filters, kernel, stride, groups: those of `bnn_tf.bench.Layer`.
+        batch: images.
+        threads: the engine may use.
+        folder: holds x.npy (NHWC or [batch, channels]), kernel.npy (HWIO or [channels, units]) and positions.npy, those
+            (image, row, column) of the output that are compared with the definition.
+    """
+
+    image: tuple[int, int, int]
+    filters: int
+    kernel: "tuple[int, int] | None"
+    stride: int
+    groups: int
+    batch: int
+    threads: int
+    folder: str
+
+    def load(self, name: str) -> np.ndarray:
+        return np.load(Path(self.folder) / f"{name}.npy")
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The processor's for one thread, which other programs disturb less; the one on the wall for several."""
+        return time.process_time if self.threads == 1 else time.perf_counter
+
+    @property
+    def dense(self) -> bool:
+        return self.kernel is None
+
+    def padding(self) -> "tuple[tuple[int, int], tuple[int, int]]":
+        """((top, left), (bottom, right)) of SAME."""
+        pairs = []
+        for axis in range(2):
+            size, kernel = self.image[axis], self.kernel[axis] if self.kernel else 1
+            missing = max(0, (-(-size // self.stride) - 1) * self.stride + kernel - size)
+            pairs.append((missing // 2, missing - missing // 2))
+        return (pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1])
+
+
+class Timed:
+    """What an engine makes of a task under a name of its own."""
+
+    def output(self) -> np.ndarray:
+        """[batch, height, width, filters], or [batch, units]."""
+        raise NotImplementedError
+
+    def seconds(self) -> "dict[str, float]":
+        """One round. The figure "" is the op from float input to float output; others are parts of it."""
+        raise NotImplementedError
+
+
+def slope(run: Callable[[int], Any], short: int, long: int, clock: Callable[[], float]) -> float:
+    """Seconds an op: the best of the long runs less the best of the short ones, over what they differ in.
+
+    Args:
+        run: runs a number of ops.
+    """
+
+    def timed(count: int) -> float:
+        start = clock()
+        run(count)
+        return clock() - start
+
+    shortest, longest, until = float("inf"), float("inf"), time.perf_counter() + SECONDS
+    while True:
+        shortest, longest = min(shortest, timed(short)), min(longest, timed(long))
+        if time.perf_counter() > until:
+            return max(longest - shortest, 0.0) / (long - short)
+
+
+def serve(make: "Callable[[str, Task], Timed]", versions: "Callable[[], dict[str, str]]") -> None:
+    """Answers until standard input ends.
+
+    Args:
+        make: gives what is timed under a name; raises where the engine can't.
+        versions: of the packages that matter.
+    """
+    # Libraries print: only answers may reach the descriptor that the asker reads.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    ready: dict[str, Timed] = {}
+
+    def prepare(task: Task, names: "list[str]") -> "dict[str, str]":
+        ready.clear()
+        failed = {}
+        image, row, column = np.load(Path(task.folder) / "positions.npy").T
+        for name in names:
+            try:
+                made = make(name, task)
+                y = made.output()
+                np.save(
+                    Path(task.folder) / f"{os.getpid()}-{name}.npy", y[image] if task.dense else y[image, row, column]
+                )
+                ready[name] = made
+            except Exception as error:  # A peer may fail in any way; the others go on.
+                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        return failed
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request["do"] == "hello":
+                answer: dict[str, Any] = {"versions": versions()}
+            elif request["do"] == "prepare":
+                task = Task(**request["task"])
+                answer = {"failed": prepare(task, request["names"]), "pid": os.getpid()}
+            elif request["name"] not in ready:
+                answer = {"error": "it was started again and has lost what it had prepared"}
+            else:
+                answer = {"seconds": ready[request["name"]].seconds()}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
