@@ -1,0 +1,198 @@
+"""The command line as a user meets it: in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bnn_tf import cli
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "bnn_tf.cli", *map(str, arguments)]
+
+
+@pytest.fixture
+def bnn_tf_command(tmp_path):
+    """Runs a command in an empty folder, without the environment's say about data and logging."""
+
+    def run(*arguments, **variables):
+        return subprocess.run(
+            command(*arguments), cwd=tmp_path, env=environment(**variables), capture_output=True, text=True, timeout=300
+        )
+
+    return run
+
+
+def environment(**variables):
+    hidden = ("BNN_TF_DATA_DIR", "TF_CPP_MIN_LOG_LEVEL", "BNN_TF_ISA")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    root = os.path.dirname(os.path.dirname(os.path.abspath(cli.__file__)))
+    return {**kept, "PYTHONPATH": root, **variables}
+
+
+def one_line(result):
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("bnn-tf: error: ") and result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+class TestParser:
+    def test_only_what_exists_is_shown(self, capsys):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["--help"])
+        assert done.value.code == 0
+        assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == [
+            "compare",
+            "bench",
+            "models",
+            "data",
+        ]
+
+    def test_defaults_are_the_digits_comparison(self):
+        options = cli._parser().parse_args(["compare"])
+        assert (options.model, options.data, options.seed) == ("lenet", "digits", 0)
+        assert options.schemes == ["float", "bwn", "dorefa", "xnor"]
+
+    def test_without_a_command(self, capsys):
+        with pytest.raises(SystemExit) as done:
+            cli.main([])
+        assert done.value.code == 2
+        assert "required: COMMAND" in capsys.readouterr().err
+
+    def test_help_imports_no_tensorflow(self):
+        code = (
+            "import sys; from bnn_tf import cli\n"
+            "try: cli.main(['compare', '--help'])\n"
+            "except SystemExit: assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules), 'imported'"
+        )
+        subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True)
+
+
+class TestCompare:
+    def test_finishes(self, bnn_tf_command, tmp_path):
+        result = bnn_tf_command("compare", "--schemes", "float", "xnor", "--epochs", 1)
+        assert result.returncode == 0, result.stderr
+        lines = result.stderr.splitlines()
+        assert [line.split(":")[0] for line in lines] == [
+            "lenet float epoch 1/1",
+            "lenet xnor epoch 1/1",
+        ]  # no chatter of TensorFlow's
+        assert [line.split(" ")[0] for line in result.stdout.splitlines()[:3]] == ["scheme", "float", "xnor"]
+        run = tmp_path / "runs" / "lenet-digits"
+        assert json.loads((run / "results.json").read_text())["complete"] is True
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    def test_control_c_leaves_what_is_finished(self, tmp_path):
+        out = tmp_path / "run"
+        arguments = ("compare", "--schemes", "float", "bwn", "--epochs", 30, "--batch-size", 1200, "--out", out)
+        process = subprocess.Popen(
+            command(*arguments),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        try:
+            for line in process.stderr:  # the float network is finished where the second one's first line comes
+                if line.startswith("lenet bwn epoch"):
+                    break
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == 130
+        assert "Traceback" not in stderr and stderr.endswith("bnn-tf: interrupted\n")
+        assert [line.split(" ")[0] for line in stdout.splitlines()[:2]] == ["scheme", "float"]
+        assert "Not finished: bwn." in stdout
+        results = json.loads((out / "results.json").read_text())
+        assert results["complete"] is False and [row["scheme"] for row in results["rows"]] == ["float"]
+        assert {path.name for path in out.iterdir()} == {"results.json", "curves.png", "lenet_float.keras"}
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    def test_control_c_at_once(self, tmp_path):
+        process = subprocess.Popen(
+            command("compare"),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        time.sleep(1)  # TensorFlow is loading
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 130 and stderr == "bnn-tf: interrupted\n"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_earlier_run_stays(self, bnn_tf_command, tmp_path):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "results.json").write_text('{"files": []}')
+        assert "holds an earlier run" in one_line(bnn_tf_command("compare", "--out", "run"))
+
+    def test_offline_says_which_files_to_put_where(self, bnn_tf_command, tmp_path):
+        nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+        result = bnn_tf_command("compare", "--data", "mnist", KERAS_HOME=str(tmp_path), no_proxy="", **nowhere)
+        announcement, error = result.stderr.splitlines()
+        assert result.returncode == 2 and announcement.startswith("bnn-tf: downloading https://")
+        assert f"bnn-tf: error: Missing in {tmp_path / 'datasets' / 'mnist'}: train-images-idx3-ubyte.gz, " in error
+
+    def test_unknown_backend(self, bnn_tf_command):
+        assert 'BNN_TF_ISA: unknown instruction set "mmx"' in one_line(bnn_tf_command("compare", BNN_TF_ISA="mmx"))
+
+
+def test_mistakes_in_names(bnn_tf_command):
+    assert "Unknown model 'lennet'. Did you mean lenet?" in one_line(bnn_tf_command("compare", "--model", "lennet"))
+
+
+def test_a_folder_that_cannot_be_made(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    assert cli.main(["compare", "--out", str(tmp_path / "file" / "run"), "--epochs", "1"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("bnn-tf: error: Not a directory: ")
+
+
+def test_default_folders_never_collide(tmp_path):
+    for expected in ("a", "a-2", "a-3"):
+        path = cli._new_folder(tmp_path, "a")
+        assert path == tmp_path / expected
+        path.mkdir()
+
+
+def test_models(capsys):
+    assert cli.main(["models"]) == 0
+    assert capsys.readouterr().out == "lenet\n\neach in the schemes float, bwn, dorefa, xnor\n"
+
+
+def test_data(capsys, tmp_path):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").touch()
+    assert cli.main(["data", "--data-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"    {tmp_path}/mnist/train-images-idx3-ubyte.gz" in lines
+    assert f"    {tmp_path}/mnist/train-labels-idx1-ubyte.gz  (missing; downloaded when needed)" in lines
+
+
+def test_data_in_a_missing_folder(capsys, tmp_path):
+    assert cli.main(["data", "--data-dir", str(tmp_path / "nowhere")]) == 2
+    assert "which is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "dropped"),
+    [
+        ("I0000 00:00:1795175530.919322    6930 port.cc:153] oneDNN custom operations are on.", True),
+        ("E0000 00:00:1795175649.049082    9270 cuda_platform.cc:52] failed call to cuInit", True),
+        ("WARNING: All log messages before absl::InitializeLog() is called are written to STDERR", True),
+        ("2026-11-20 11:45:17.907378: I tensorflow/core/platform/cpu_feature_guard.cc:210] optimized", True),
+        ("RuntimeWarning: bnn_tf: the C++ ops can't be loaded", False),
+        ("Error: something", False),
+    ],
+)
+def test_noise(line, dropped):
+    assert bool(cli._TENSORFLOW_NOISE.match(line)) == dropped
