@@ -5,9 +5,6 @@
 namespace bnn {
 namespace {
 
-// A block takes some 0.2 us, waking another worker more than a microsecond.
-constexpr int64_t kBlocksPerItem = 16;
-
 // Taps inside come and go in order, so outputs of one class are neighbours.
 int64_t CountClasses(const Axis& axis) {
   int64_t classes = 1;
@@ -29,7 +26,7 @@ bool TouchesPadding(const Axis& axis) { return axis.before > 0 || axis.At(axis.o
 }  // namespace
 
 BorderBases::BorderBases(const Executor& executor, const ConvGeometry& g, bool zero_padding, ScratchCursor* scratch)
-    : executor_(executor), g_(g), layout_(g) {
+    : backend_(executor.backend), g_(g), layout_(g) {
   border_ = zero_padding && (TouchesPadding(g.h) || TouchesPadding(g.w));
   row_classes_ = border_ ? CountClasses(g.h) : 1;
   column_classes_ = border_ ? CountClasses(g.w) : 1;
@@ -45,18 +42,18 @@ BorderBases::BorderBases(const Executor& executor, const ConvGeometry& g, bool z
   bases_ = scratch->Take<int32_t>(classes_ * layout_.groups * layout_.blocks * kLanes);
 }
 
-void BorderBases::Compute(const uint32_t* bits) {
+void BorderBases::Begin() {
   if (!border_) {
     std::fill_n(bases_, layout_.groups * layout_.blocks * kLanes, static_cast<int32_t>(g_.run()));
     return;
   }
   NameClasses(g_.h, row_class_, row_taps_);
   NameClasses(g_.w, column_class_, column_taps_);
-  const int64_t blocks = layout_.groups * layout_.blocks;
-  executor_.parallel.Run(CeilDiv(blocks, kBlocksPerItem), [&](int64_t begin, int64_t end, int worker) {
-    const int64_t last = std::min(blocks, end * kBlocksPerItem);
-    for (int64_t block = begin * kBlocksPerItem; block < last; ++block) ComputeBlock(bits, block, worker);
-  });
+}
+
+void BorderBases::RunItem(const uint32_t* bits, int64_t item, int worker) const {
+  const int64_t last = std::min(layout_.groups * layout_.blocks, (item + 1) * kBlocksPerItem);
+  for (int64_t block = item * kBlocksPerItem; block < last; ++block) ComputeBlock(bits, block, worker);
 }
 
 void BorderBases::ComputeBlock(const uint32_t* bits, int64_t block, int worker) const {
@@ -66,7 +63,7 @@ void BorderBases::ComputeBlock(const uint32_t* bits, int64_t block, int worker) 
 
   // counts(i, j) becomes the weights of -1 in the taps above row i and before column j.
   int32_t* tap = taps_ + worker * g_.taps() * kLanes;
-  executor_.backend.count_taps(bits + block * layout_.block_words(), g_.taps(), g_.group_channels(), tap);
+  backend_.count_taps(bits + block * layout_.block_words(), g_.taps(), g_.group_channels(), tap);
   std::fill_n(counts, columns * kLanes, 0);
   for (int64_t i = 0; i < kh; ++i) {
     std::fill_n(at(i + 1, 0), kLanes, 0);

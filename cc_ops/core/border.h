@@ -23,7 +23,10 @@ class BorderBases {
   // `zero_padding` false: what lies outside was packed as it counts, and there is one class.
   BorderBases(const Executor& executor, const ConvGeometry& g, bool zero_padding, ScratchCursor* scratch);
 
-  void Compute(const uint32_t* bits);
+  // The work, as independent items; Begin comes before them.
+  void Begin();
+  int64_t items() const { return border_ ? CeilDiv(layout_.groups * layout_.blocks, kBlocksPerItem) : 0; }
+  void RunItem(const uint32_t* bits, int64_t item, int worker) const;
 
   // The bases of all filters of a group (padded to whole blocks) at output (p, q).
   const int32_t* At(int64_t group, int64_t p, int64_t q) const {
@@ -32,9 +35,12 @@ class BorderBases {
   }
 
  private:
+  // A block takes some 0.2 us.
+  static constexpr int64_t kBlocksPerItem = 4;
+
   void ComputeBlock(const uint32_t* bits, int64_t block, int worker) const;
 
-  const Executor& executor_;
+  const Backend& backend_;
   const ConvGeometry& g_;
   KernelLayout layout_;
   bool border_;  // some window reaches into the padding

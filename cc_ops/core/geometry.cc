@@ -144,6 +144,14 @@ Axis::Range Axis::Outputs(int64_t i) const {
   return {first, std::max(first, last)};
 }
 
+bool Axis::Seen(int64_t at) const {
+  for (int64_t i = 0; i < kernel; ++i) {
+    const int64_t steps = at + before - i * dilation;
+    if (steps >= 0 && steps % stride == 0 && steps / stride < out) return true;
+  }
+  return false;
+}
+
 Message MakeConv(const ConvRequest& request, ConvGeometry* geometry) {
   const std::string& op = request.op;
   const auto& input = request.input;

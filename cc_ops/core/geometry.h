@@ -48,6 +48,9 @@ struct Axis {
 
   // The outputs [first, last) for which tap `i` lies inside the image.
   Range Outputs(int64_t i) const;
+
+  // Whether some window sees input position `at`: strides longer than the kernel leave gaps.
+  bool Seen(int64_t at) const;
 };
 
 // Trusted by everything behind it: every number is valid and every product below fits in int64.

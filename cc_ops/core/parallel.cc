@@ -29,19 +29,34 @@ Team::~Team() { busy_threads.fetch_sub(size_, std::memory_order_relaxed); }
 
 OpenMpFor::OpenMpFor(int threads) : threads_(threads > 0 ? threads : DefaultThreads()) {}
 
+int TeamFor(const ParallelFor::Phase* phases, int count, int workers) {
+  int64_t items = 0;
+  for (int i = 0; i < count; ++i) items = std::max(items, phases[i].items);
+  return static_cast<int>(std::min<int64_t>(items, workers));
+}
+
 void OpenMpFor::Run(int64_t items, Body body) const {
-  if (items <= 0) return;
-  const Team team(static_cast<int>(std::min<int64_t>(items, threads_)));
+  const Phase phase{items, body};
+  RunPhases(&phase, 1);
+}
+
+void OpenMpFor::RunPhases(const Phase* phases, int count) const {
+  const int wanted = TeamFor(phases, count, threads_);
+  if (wanted == 0) return;
+  const Team team(wanted);
   if (team.size() == 1) {
-    body(0, items, 0);
+    SerialFor().RunPhases(phases, count);
     return;
   }
 #pragma omp parallel num_threads(team.size())
   {
-    // Dynamic, an item at a time: items are few and large, and cores of a shared machine are not equally fast.
     const int worker = omp_get_thread_num();
-#pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t item = 0; item < items; ++item) body(item, item + 1, worker);
+    for (int i = 0; i < count; ++i) {
+      const int64_t items = phases[i].items;
+      // Dynamic, an item at a time: items are few and large, and cores of a shared machine are not equally fast.
+#pragma omp for schedule(dynamic, 1)
+      for (int64_t item = 0; item < items; ++item) phases[i].body(item, item + 1, worker);
+    }
   }
 }
 

@@ -36,7 +36,28 @@ class ParallelFor {
   // Calls `body` over ranges that cover [0, items) exactly, and returns when all are done. Each item should be worth some
   // microseconds; results must not depend on how the ranges fall.
   virtual void Run(int64_t items, Body body) const = 0;
+
+  struct Phase {
+    int64_t items;
+    Body body;
+  };
+
+  static constexpr int kMaxPhases = 4;
+
+  // Up to kMaxPhases phases in turn: an item begins when all items of the phases before it are done. Where threads must be woken,
+  // they are woken once for all: waking takes longer than the short phases before a small convolution.
+  virtual void RunPhases(const Phase* phases, int count) const {
+    for (int i = 0; i < count; ++i) Run(phases[i].items, phases[i].body);
+  }
 };
+
+// The body that handles one item after another with `handle(item, worker)`.
+template <typename F>
+auto Each(F handle) {
+  return [handle](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) handle(item, worker);
+  };
+}
 
 class SerialFor final : public ParallelFor {
  public:
@@ -52,9 +73,13 @@ class OpenMpFor final : public ParallelFor {
   explicit OpenMpFor(int threads = 0);
   int workers() const override { return threads_; }
   void Run(int64_t items, Body body) const override;
+  void RunPhases(const Phase* phases, int count) const override;
 
  private:
   int threads_;
 };
+
+// How many workers find something to do in the longest of the phases.
+int TeamFor(const ParallelFor::Phase* phases, int count, int workers);
 
 }  // namespace bnn

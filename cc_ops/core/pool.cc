@@ -83,13 +83,19 @@ class Pool {
 PoolFor::PoolFor(int threads) : threads_(threads > 0 ? threads : DefaultThreads()) {}
 
 void PoolFor::Run(int64_t items, Body body) const {
-  if (items <= 0) return;
-  const Team team(static_cast<int>(std::min<int64_t>(items, threads_)));
+  const Phase phase{items, body};
+  RunPhases(&phase, 1);
+}
+
+void PoolFor::RunPhases(const Phase* phases, int count) const {
+  const int wanted = TeamFor(phases, count, threads_);
+  if (wanted == 0) return;
+  const Team team(wanted);
   if (team.size() == 1) {
-    body(0, items, 0);
+    SerialFor().RunPhases(phases, count);
     return;
   }
-  const auto job = std::make_shared<SharedJob>(items, body);
+  const auto job = std::make_shared<SharedJob>(phases, count);
   Pool::Instance().Offer(job, team.size() - 1);
   job->Work(0);
   job->Wait();

@@ -15,6 +15,7 @@ class PoolFor final : public ParallelFor {
   explicit PoolFor(int threads = 0);
   int workers() const override { return threads_; }
   void Run(int64_t items, Body body) const override;
+  void RunPhases(const Phase* phases, int count) const override;
 
  private:
   int threads_;

@@ -6,10 +6,8 @@
 namespace bnn {
 namespace {
 
-// Pixels are packed in pieces that begin at a word, whatever the channels: 32 pixels are `channels` words.
-constexpr int64_t kPieceValues = 65536;  // some microseconds: worth another worker
-
-int64_t PiecePixels(const ConvGeometry& g) { return RoundUp(CeilDiv(kPieceValues, std::max<int64_t>(g.channels, 1)), kWordBits); }
+// An item takes about a microsecond.
+constexpr int64_t kItemValues = 16384;
 
 // Pieces are short and a call of memcpy is not: copies in steps of 8 or 32 bytes and writes up to 31 past the end, where the next
 // piece follows.
@@ -67,7 +65,12 @@ class BitWriter {
 SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch)
     : executor_(executor), g_(g), pad_bit_(pad_bit) {
   const int64_t channels = g.group_channels();
+  // Pieces begin at a word, whatever the channels: 32 pixels are `channels` words.
+  piece_pixels_ = RoundUp(CeilDiv(kItemValues, std::max<int64_t>(g.channels, 1)), kWordBits);
+  row_pieces_ = std::max<int64_t>(1, CeilDiv(g.w.in, piece_pixels_));  // padding wants its row all the same
+  item_rows_ = std::max<int64_t>(1, kItemValues / std::max<int64_t>(1, g.w.in * g.channels));
   const int64_t last_column = std::max(g.w.in - 1, g.w.At(g.w.out - 1, g.w.kernel - 1));
+  gaps_ = g.w.kernel == 1 && g.w.stride > 1 && channels % kWordBits == 0;
   first_bit_ = RoundUp(g.w.before * channels, kWordBits);
   row_words_ = WordsFor(first_bit_ + (last_column + 1) * channels) + kSlackWords;
   rows_ = scratch->Take<uint32_t>(g.batch * g.groups * g.h.in * row_words_);
@@ -78,17 +81,20 @@ SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_b
   mean_ = with_mean ? scratch->Take<float>(g.batch * g.groups * g.h.in * g.w.in) : nullptr;
 }
 
+void SignImage::Begin() { std::fill_n(pad_row_, row_words_, pad_bit_ ? ~0u : 0u); }
+
+void SignImage::RunItem(const float* x, int64_t item, int worker) const {
+  const int64_t first_row = item / row_pieces_ * item_rows_, last_row = std::min(g_.batch * g_.h.in, first_row + item_rows_);
+  const int64_t first = item % row_pieces_ * piece_pixels_, last = std::min(g_.w.in, first + piece_pixels_);
+  for (int64_t row = first_row; row < last_row; ++row) {
+    if (g_.h.Seen(row % g_.h.in)) PackRow(x, row, first, last, worker);
+  }
+}
+
 void SignImage::Pack(const float* x) {
-  std::fill_n(pad_row_, row_words_, pad_bit_ ? ~0u : 0u);
-  const int64_t rows = g_.batch * g_.h.in;
-  const int64_t pieces = std::max<int64_t>(1, CeilDiv(g_.w.in, PiecePixels(g_)));  // padding wants its row all the same
-  const int64_t rows_per_item = std::max<int64_t>(1, kPieceValues / std::max<int64_t>(1, g_.w.in * g_.channels));
-  executor_.parallel.Run(CeilDiv(rows, rows_per_item) * pieces, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t first_row = item / pieces * rows_per_item, last_row = std::min(rows, first_row + rows_per_item);
-      const int64_t first = item % pieces * PiecePixels(g_), last = std::min(g_.w.in, first + PiecePixels(g_));
-      for (int64_t row = first_row; row < last_row; ++row) PackRow(x, row, first, last, worker);
-    }
+  Begin();
+  executor_.parallel.Run(items(), [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) RunItem(x, item, worker);
   });
 }
 
@@ -101,7 +107,12 @@ void SignImage::PackRow(const float* x, int64_t row, int64_t first, int64_t last
     uint32_t* words = rows_ + plane_row * row_words_;
     uint32_t* to = words + (first_bit_ + first * channels) / kWordBits;
     float* mean = mean_ ? mean_ + plane_row * g_.w.in + first : nullptr;
-    if (g_.groups == 1) {
+    if (g_.groups == 1 && gaps_) {
+      for (int64_t i = 0; i < last - first; ++i) {
+        if (!g_.w.Seen(first + i)) continue;
+        executor_.backend.pack_rows(pixels + i * channels, 1, channels, to + i * channels / kWordBits, mean ? mean + i : nullptr);
+      }
+    } else if (g_.groups == 1) {
       executor_.backend.pack_rows(pixels, last - first, channels, to, mean);
     } else {
       uint32_t* pixel = pixel_ + worker * pixel_words_;

@@ -18,6 +18,12 @@ class SignImage {
   // `pad_bit`: what stands outside the image. `with_mean`: also keep the mean of |x| over the channels of each pixel and group.
   SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch);
 
+  // The work, as independent items; Begin comes before them.
+  void Begin();
+  int64_t items() const { return CeilDiv(g_.batch * g_.h.in, item_rows_) * row_pieces_; }
+  void RunItem(const float* x, int64_t item, int worker) const;
+
+  // All of it.
   void Pack(const float* x);
 
   // Windows are read, and written, up to this many words past their end.
@@ -38,7 +44,10 @@ class SignImage {
   const Executor& executor_;
   const ConvGeometry& g_;
   bool pad_bit_;
-  int64_t first_bit_;  // of column 0, a multiple of 32: a row is packed word by word
+  int64_t piece_pixels_, row_pieces_;  // how a row is cut, and into how many pieces
+  int64_t item_rows_;                  // rows of pixels in an item
+  bool gaps_;                          // columns that no window sees are left out
+  int64_t first_bit_;                  // of column 0, a multiple of 32: a row is packed word by word
   int64_t row_words_;
   uint32_t* rows_;
   uint32_t* pad_row_;

@@ -70,13 +70,14 @@ WindowMean::WindowMean(const Executor& executor, const ConvGeometry& g, ScratchC
 }
 
 void WindowMean::Run(const float* a, float* k) const {
-  const int64_t plane_in = g_.h.in * g_.w.in, plane_out = g_.h.out * g_.w.out;
-  executor_.parallel.Run(g_.batch * g_.groups, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t plane = begin; plane < end; ++plane) Plane(a + plane * plane_in, k + plane * plane_out, worker);
+  executor_.parallel.Run(items(), [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) RunItem(a, k, item, worker);
   });
 }
 
-void WindowMean::Plane(const float* a, float* k, int worker) const {
+void WindowMean::RunItem(const float* a, float* k, int64_t item, int worker) const {
+  a += item * g_.h.in * g_.w.in;
+  k += item * g_.h.out * g_.w.out;
   double* middle = middle_ + worker * middle_size_;
   double* sums = middle + g_.h.out * g_.w.in;
   double* prefix = prefix_ + worker * lines_size_;

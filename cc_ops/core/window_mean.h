@@ -22,7 +22,11 @@ class WindowMean {
  public:
   WindowMean(const Executor& executor, const ConvGeometry& g, ScratchCursor* scratch);
 
-  // a: [batch, group, row, column]. k: [batch, group, p, q].
+  // The work, as independent items. a: [batch, group, row, column]. k: [batch, group, p, q].
+  int64_t items() const { return g_.batch * g_.groups; }
+  void RunItem(const float* a, float* k, int64_t item, int worker) const;
+
+  // All of it.
   void Run(const float* a, float* k) const;
 
   // The derivative: da += sum over the windows that contain a pixel of dk / (kh*kw). da: as a, dk: as k.
@@ -32,8 +36,6 @@ class WindowMean {
   static bool IsIdentity(const ConvGeometry& g);
 
  private:
-  void Plane(const float* a, float* k, int worker) const;
-
   const Executor& executor_;
   const ConvGeometry& g_;
   int64_t middle_size_, lines_size_;

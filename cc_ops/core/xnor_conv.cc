@@ -59,12 +59,17 @@ class Call {
   int64_t bytes() const { return scratch_.bytes(); }
 
   void Run(const float* x, const uint32_t* bits, const float* alpha, float* y) {
-    image_.Pack(x);
-    bases_.Compute(bits);
-    if (own_k_) window_mean_.Run(image_.mean(), k_);
-    executor_.parallel.Run(tasks_.count, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t task = begin; task < end; ++task) RunTask(task, bits, alpha, y, worker);
+    image_.Begin();
+    bases_.Begin();
+    const int64_t pieces = image_.items();
+    const auto prepare = Each([&](int64_t item, int worker) {
+      item < pieces ? image_.RunItem(x, item, worker) : bases_.RunItem(bits, item - pieces, worker);
     });
+    const auto average = Each([&](int64_t item, int worker) { window_mean_.RunItem(image_.mean(), k_, item, worker); });
+    const auto convolve = Each([&](int64_t item, int worker) { RunTask(item, bits, alpha, y, worker); });
+    const ParallelFor::Phase phases[] = {
+        {pieces + bases_.items(), prepare}, {own_k_ ? window_mean_.items() : 0, average}, {tasks_.count, convolve}};
+    executor_.parallel.RunPhases(phases, 3);
   }
 
  private:

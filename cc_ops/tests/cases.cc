@@ -66,6 +66,14 @@ std::vector<ConvGeometry> ListedShapes() {
     add(Shape(1, size, 2, 5).Kernel(3, 3, 4).Strides(2, 1));
   }
 
+  // Pixels between the windows, in whole words and not.
+  for (int64_t channels : {32, 40, 64}) {
+    for (int stride : {2, 3}) {
+      add(Shape(2, 7, 8, channels).Kernel(1, 1, 17).Strides(stride, stride));
+      add(Shape(1, 9, 8, channels).Kernel(2, 1, 5).Strides(4, stride).Explicit(1, 0, 0, 2));
+    }
+  }
+
   for (int64_t batch : {0, 1, 2, 3, 7}) add(Shape(batch, 4, 4, 9));
   add(Shape(1, 0, 5, 3));
   add(Shape(1, 5, 0, 3));

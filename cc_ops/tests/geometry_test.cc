@@ -56,6 +56,12 @@ void ExpectAxis(const Axis& axis, const Expected& expected) {
     for (int64_t p = 0; p < axis.out; ++p)
       ASSERT_EQ(inside(p, i), range.first <= p && p < range.last) << "p " << p << ", i " << i;
   }
+  for (int64_t at = 0; at < axis.in; ++at) {
+    bool seen = false;
+    for (int64_t p = 0; p < axis.out; ++p)
+      for (int64_t i = 0; i < axis.kernel; ++i) seen |= axis.At(p, i) == at;
+    ASSERT_EQ(axis.Seen(at), seen) << "at " << at;
+  }
 }
 
 TEST(Geometry, EveryAxisAgreesWithCounting) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -69,6 +70,30 @@ TEST_P(ParallelTest, EveryItemExactlyOnce) {
     const auto executor = Make(threads);
     for (int64_t items : {0, 1, 2, 3, 7, 8, 100, 1009}) {
       EXPECT_EQ(Cover(*executor, items), std::vector<int>(items, 1)) << executor->workers() << " workers, " << items << " items";
+    }
+  }
+}
+
+TEST_P(ParallelTest, APhaseBeginsWhenThoseBeforeItAreDone) {
+  for (int threads : {1, 2, 3, 8}) {
+    const auto executor = Make(threads);
+    for (const std::array<int64_t, 3>& items :
+         std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {5, 1, 40}, {0, 9, 3}, {4, 0, 7}, {6, 2, 0}, {0, 0, 0}, {300, 1, 300}}) {
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        std::array<std::atomic<int64_t>, 3> done{};
+        std::atomic<int> early = 0;
+        const auto body = [&](int phase) {
+          return Each([&, phase](int64_t, int) {
+            for (int before = 0; before < phase; ++before) early += done[before] != items[before];
+            ++done[phase];
+          });
+        };
+        const auto first = body(0), second = body(1), third = body(2);
+        const ParallelFor::Phase phases[] = {{items[0], first}, {items[1], second}, {items[2], third}};
+        executor->RunPhases(phases, 3);
+        ASSERT_EQ(early, 0) << threads << " threads";
+        for (int phase = 0; phase < 3; ++phase) ASSERT_EQ(done[phase], items[phase]) << threads << " threads, phase " << phase;
+      }
     }
   }
 }

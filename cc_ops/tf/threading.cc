@@ -19,9 +19,9 @@ using tensorflow::port::ScopedDontFlushDenormal;
 
 // TensorFlow's threads take a denormal for zero, so that a tiny negative number has the sign +1 there and -1 elsewhere. The sign
 // must not depend on the thread.
-void RunExactly(ParallelFor::Body body, int64_t begin, int64_t end, int worker) {
-  ScopedDontFlushDenormal exact;
-  body(begin, end, worker);
+void WorkExactly(SharedJob* job, int worker) {
+  const ScopedDontFlushDenormal exact;
+  job->Work(worker);
 }
 
 class TensorFlowFor final : public ParallelFor {
@@ -31,17 +31,22 @@ class TensorFlowFor final : public ParallelFor {
   int workers() const override { return threads_; }
 
   void Run(int64_t items, Body body) const override {
-    const int team = static_cast<int>(std::min<int64_t>(items, threads_));
+    const Phase phase{items, body};
+    RunPhases(&phase, 1);
+  }
+
+  void RunPhases(const Phase* phases, int count) const override {
+    const int team = TeamFor(phases, count, threads_);
     if (team <= 1) {
-      if (items > 0) RunExactly(body, 0, items, 0);
+      const ScopedDontFlushDenormal exact;
+      SerialFor().RunPhases(phases, count);
       return;
     }
-    const auto exactly = [body](int64_t begin, int64_t end, int worker) { RunExactly(body, begin, end, worker); };
-    const auto job = std::make_shared<SharedJob>(items, exactly);
+    const auto job = std::make_shared<SharedJob>(phases, count);
     for (int worker = 1; worker < team; ++worker) {
-      pool_->Schedule([job, worker] { job->Work(worker); });
+      pool_->Schedule([job, worker] { WorkExactly(job.get(), worker); });
     }
-    job->Work(0);
+    WorkExactly(job.get(), 0);
     job->Wait();
   }
 
@@ -57,7 +62,10 @@ class ExactOpenMpFor final : public ParallelFor {
   int workers() const override { return threads_.workers(); }
 
   void Run(int64_t items, Body body) const override {
-    threads_.Run(items, [&](int64_t begin, int64_t end, int worker) { RunExactly(body, begin, end, worker); });
+    threads_.Run(items, [&](int64_t begin, int64_t end, int worker) {
+      const ScopedDontFlushDenormal exact;
+      body(begin, end, worker);
+    });
   }
 
  private:
