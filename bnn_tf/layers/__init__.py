@@ -9,6 +9,8 @@ from bnn_tf.layers.frozen import (
     FrozenBinaryDense,
     FrozenBinaryDenseInput,
 )
+from bnn_tf.layers.lrn import LocalResponseNormalization
+from bnn_tf.layers.windows import Windows
 
 __all__ = [
     "BinaryConv2D",
@@ -19,5 +21,7 @@ __all__ = [
     "FrozenBinaryConvInput2D",
     "FrozenBinaryDense",
     "FrozenBinaryDenseInput",
+    "LocalResponseNormalization",
     "WeightClip",
+    "Windows",
 ]

@@ -11,16 +11,17 @@ A builder reads as the table in its paper does:
 so that the binary forms are not copies: `net.conv` makes whatever layer the scheme says.
 """
 
-from collections.abc import Callable
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, TypeVar
 
 import keras
 
-from bnn_tf.errors import ArgumentError
-from bnn_tf.models.blocks import Seeds, conv_block, dense_block, output_layer, scaled
+from bnn_tf.errors import ArgumentError, unknown_name
+from bnn_tf.models.blocks import Seeds, batch_norm, conv_block, dense_block, output_layer, scaled
 from bnn_tf.models.schemes import FLOAT, Scheme, get_scheme
 
 ImageShape = tuple[int, int, int]
+Value = TypeVar("Value")
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +50,7 @@ class Network:
         classes: how many, at least 1.
         smallest: the least height and width that its strides and poolings leave something of.
         initializer: makes a kernel's initializer from a seed; by default Glorot's uniform one, Keras' own choice.
+        multiple: what every number of feature maps stays divisible by: the groups of grouped convolutions.
         width, binarize_first, binarize_last, seed: see `Options`.
 
     Attributes:
@@ -78,6 +80,7 @@ class Network:
         initializer: Callable[[int], keras.initializers.Initializer] = lambda seed: keras.initializers.GlorotUniform(
             seed
         ),
+        multiple: int = 1,
         width: float = 1.0,
         binarize_first: bool = False,
         binarize_last: bool = False,
@@ -95,18 +98,26 @@ class Network:
         self.inputs = keras.Input(input_shape, name="image")
         self._name = name
         self._width = width
+        self._multiple = multiple
         self._initializer = initializer
 
     def maps(self, count: int) -> int:
         """`count` feature maps of the published network, at `width` times as many; never none."""
-        return scaled(count, self._width)
+        return scaled(count, self._width, self._multiple)
 
     def kernel(self) -> keras.initializers.Initializer:
         """An initializer with the next seed."""
         return self._initializer(self.seeds.next())
 
     def conv(
-        self, x: Any, filters: int, kernel_size: int, *, name: str, scheme: Scheme | None = None, **options: Any
+        self,
+        x: Any,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        name: str,
+        scheme: Scheme | None = None,
+        **options: Any,
     ) -> Any:
         """A convolution of `filters` published feature maps with its normalisation and ReLU: `blocks.conv_block`."""
         options.setdefault("kernel_initializer", self.kernel())
@@ -126,9 +137,28 @@ class Network:
         options.setdefault("kernel_initializer", self.kernel())
         return output_layer(x, self.last, self.classes, name=name, **options)
 
+    def output_map(self, x: Any, *, name: str = "logits_map") -> Any:
+        """The last layer as a convolution of 1×1: feature maps to a map of logits."""
+        if self.last.binary_input:
+            x = batch_norm(f"{name}_bn")(x)
+        return self.last.conv(self.classes, 1, name=name, kernel_initializer=self.kernel())(x)
+
     def model(self, outputs: Any) -> keras.Model:
         """The model from `inputs` to `outputs`, named after the network and its scheme."""
         return keras.Model(self.inputs, outputs, name=f"{self._name}_{self.inner.name}")
+
+
+def choose(kind: str, name: str, known: Mapping[str, Value]) -> Value:
+    """What an option's `name` stands for; an ArgumentError gives the names that are known.
+
+    Example:
+
+    >>> choose("padding", "same", {"valid": 16, "same": 12})
+    12
+    """
+    if name not in known:
+        raise unknown_name(kind, name, known)
+    return known[name]
 
 
 def _check_input(name: str, input_shape: ImageShape, smallest: int) -> None:
