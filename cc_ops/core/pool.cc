@@ -95,7 +95,7 @@ void PoolFor::RunPhases(const Phase* phases, int count) const {
     SerialFor().RunPhases(phases, count);
     return;
   }
-  const auto job = std::make_shared<SharedJob>(phases, count);
+  const auto job = std::make_shared<SharedJob>(phases, count, team.size());
   Pool::Instance().Offer(job, team.size() - 1);
   job->Work(0);
   job->Wait();

@@ -3,8 +3,12 @@
 // The caller works too and waits only for items that others have begun: never for a pool whose threads are all busy, nor for a
 // thread that wakes up too late. Such a thread finds nothing left and may outlive the call, so a job is held by std::shared_ptr,
 // and the bodies are touched only while items are left. OpenMP can't do this: its teams meet at the end of every loop.
+//
+// Each worker starts in a range of its own, the same in every call, and helps in the others' when that is done: what it reads was
+// most likely written by itself, by the phase or the layer before, and lies in its own cache.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -19,29 +23,34 @@ namespace bnn {
 
 class SharedJob {
  public:
-  // Items count through all phases, and are begun in that order.
-  SharedJob(const ParallelFor::Phase* phases, int count) {
-    for (int i = 0; i < count; ++i) {
-      bodies_[i] = &phases[i].body;
-      begins_[i + 1] = begins_[i] + phases[i].items;
+  SharedJob(const ParallelFor::Phase* phases, int count, int workers) : count_(count), ranges_(std::min(workers, kMaxRanges)) {
+    int64_t items = 0;
+    for (int p = 0; p < count; ++p) {
+      phases_[p].body = &phases[p].body;
+      for (int r = 0; r < ranges_; ++r) {
+        Range& range = phases_[p].ranges[r];
+        range.next.store(phases[p].items * r / ranges_, std::memory_order_relaxed);
+        range.end = phases[p].items * (r + 1) / ranges_;
+      }
+      phases_[p].finished_before = items;
+      items += phases[p].items;
     }
-    items_ = begins_[count];
+    items_ = items;
   }
 
   // Handles items until none is left to begin.
   void Work(int worker) {
-    int phase = 0;
-    int64_t done = 0;  // and not yet said
-    for (int64_t item; (item = next_.fetch_add(1, std::memory_order_relaxed)) < items_;) {
-      if (item >= begins_[phase + 1]) {
-        Finish(&done);
-        while (item >= begins_[phase + 1]) ++phase;
-        AwaitOthers(begins_[phase]);
+    for (int p = 0; p < count_; ++p) {
+      AwaitOthers(phases_[p].finished_before);
+      int64_t done = 0;
+      for (int r = 0; r < ranges_; ++r) {
+        Range& range = phases_[p].ranges[(worker + r) % ranges_];
+        for (int64_t item; (item = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end; ++done) {
+          (*phases_[p].body)(item, item + 1, worker);
+        }
       }
-      (*bodies_[phase])(item - begins_[phase], item - begins_[phase] + 1, worker);
-      ++done;
+      Finish(done);
     }
-    Finish(&done);
   }
 
   // Returns when every item is done.
@@ -53,16 +62,32 @@ class SharedJob {
   }
 
   // Whether there is nothing left to begin.
-  bool Exhausted() const { return next_.load(std::memory_order_relaxed) >= items_; }
+  bool Exhausted() const {
+    const Phase& last = phases_[count_ - 1];
+    return std::all_of(last.ranges.begin(), last.ranges.begin() + ranges_,
+                       [](const Range& range) { return range.next.load(std::memory_order_relaxed) >= range.end; });
+  }
 
  private:
-  void Finish(int64_t* done) {
-    if (*done > 0 && finished_.fetch_add(*done, std::memory_order_acq_rel) + *done == items_) {
+  static constexpr int kMaxRanges = 8;
+
+  struct alignas(64) Range {  // a cache line each: every worker writes to its own
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+
+  struct Phase {
+    const ParallelFor::Body* body;  // the caller's
+    int64_t finished_before;        // items of the phases before
+    std::array<Range, kMaxRanges> ranges;
+  };
+
+  void Finish(int64_t done) {
+    if (done > 0 && finished_.fetch_add(done, std::memory_order_acq_rel) + done == items_) {
       // Under the lock, or a caller between its look at `finished_` and its sleep would miss it.
       const std::lock_guard<std::mutex> lock(mutex_);
       all_finished_.notify_all();
     }
-    *done = 0;
   }
 
   // Until the first `items` items are done. All have been begun, by threads that run: their last ones end soon, unless the system
@@ -72,10 +97,10 @@ class SharedJob {
     while (!SpinUntil(done)) std::this_thread::yield();
   }
 
+  const int count_, ranges_;
   int64_t items_;
-  std::array<const ParallelFor::Body*, ParallelFor::kMaxPhases> bodies_;  // the caller's
-  std::array<int64_t, ParallelFor::kMaxPhases + 1> begins_{};             // the first item of each phase
-  std::atomic<int64_t> next_{0}, finished_{0};
+  std::array<Phase, ParallelFor::kMaxPhases> phases_;
+  std::atomic<int64_t> finished_{0};
   std::mutex mutex_;
   std::condition_variable all_finished_;
 };

@@ -42,7 +42,7 @@ class TensorFlowFor final : public ParallelFor {
       SerialFor().RunPhases(phases, count);
       return;
     }
-    const auto job = std::make_shared<SharedJob>(phases, count);
+    const auto job = std::make_shared<SharedJob>(phases, count, team);
     for (int worker = 1; worker < team; ++worker) {
       pool_->Schedule([job, worker] { WorkExactly(job.get(), worker); });
     }
