@@ -4,38 +4,26 @@ import functools
 import gzip
 import hashlib
 import http.server
-import subprocess
-import sys
+import struct
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bnn_tf import data
 from bnn_tf.data import files, idx
+from bnn_tf.data import mnist as mnist_module
 from bnn_tf.data.mnist import FAMILIES
 
-SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
-needs_files = pytest.mark.skipif(not SHARED.is_dir(), reason="the MNIST files aren't laid out beside the repository")
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory):
-    """A folder with the publishers' files."""
-    folder = tmp_path_factory.mktemp("data")
-    subprocess.run(
-        [sys.executable, SHARED / "prepare.py", folder, "mnist", "fashion-mnist"], check=True, capture_output=True
-    )
-    return folder
+KMNIST = next(family for family in FAMILIES if family.name == "kmnist")
 
 
 @pytest.fixture
-def mnist(published, tmp_path):
+def mnist(data_dir, tmp_path):
     """A folder with links to MNIST's files, for a test to spoil."""
     (tmp_path / "mnist").mkdir()
-    for file in (published / "mnist").iterdir():
+    for file in (data_dir / "mnist").iterdir():
         (tmp_path / "mnist" / file.name).symlink_to(file)
     return tmp_path / "mnist"
 
@@ -52,7 +40,25 @@ def load_error(folder):
 
 
 def test_list():
-    assert data.list_datasets() == sorted(["digits", "fashion-mnist", "mnist"])
+    assert data.list_datasets() == [
+        "cifar10",
+        "cifar100",
+        "cifar100-coarse",
+        "digits",
+        "fashion-mnist",
+        "flowers102",
+        "flowers102-swapped",
+        "flowers17",
+        "kmnist",
+        "mnist",
+    ]
+
+
+def test_an_option_that_a_set_does_not_take():
+    with pytest.raises(ValueError, match=r"digits doesn't take the options size\. It takes none\."):
+        data.load("digits", size=3)
+    with pytest.raises(ValueError, match=r"It takes size, short_side, swap, train, test\."):
+        data.load("flowers102", swapped=True)
 
 
 def test_unknown_name_leads_to_the_nearest():
@@ -93,26 +99,49 @@ def test_normalize_uses_the_training_set():
     assert dataset.normalize(x).dtype == np.float32
 
 
-@needs_files
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_normalize_equals_the_formula(rng, order):
+    x = np.asarray(rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8), order=order)
+    dataset = data.Dataset("some", x, np.zeros(6, np.int64), x, np.zeros(6, np.int64), ("only",))
+    expected = (x.astype(np.float32) - dataset.mean) / dataset.deviation
+    np.testing.assert_array_equal(dataset.normalize(x), expected)
+    np.testing.assert_array_equal(dataset.normalize(x[:, ::-1]), expected[:, ::-1])
+    np.testing.assert_array_equal(dataset.normalize(x.astype(np.float32)), expected)
+
+
+@pytest.mark.data
 class TestMnist:
     @pytest.mark.parametrize(
-        ("name", "first_test_labels"),
-        [("mnist", [7, 2, 1, 0, 4]), ("fashion-mnist", [9, 2, 1, 1, 6])],
+        ("name", "first_test_labels", "digest"),
+        [
+            ("mnist", [7, 2, 1, 0, 4], "5b92582eb909c82a9bfefcd44acbe9233be3eb5b419a44cf211022ad2bf4bf96"),
+            ("fashion-mnist", [9, 2, 1, 1, 6], "0fbbfcb392782b3b702472ead3688778e1509e8cf40f5c24d9d3303618b193ab"),
+        ],
         ids=["mnist", "fashion-mnist"],
     )
-    def test_published_files(self, published, name, first_test_labels):
-        dataset = data.load(name, published)
+    def test_published_files(self, data_dir, name, first_test_labels, digest):
+        dataset = data.load(name, data_dir)
+        pixels = hashlib.sha256(dataset.x_train.tobytes() + dataset.x_test.tobytes())
+        assert pixels.hexdigest() == digest
+        assert dataset.histogram("train").sum() == 60000
         assert dataset.x_train.shape == (60000, 28, 28, 1) and dataset.x_test.shape == (10000, 28, 28, 1)
         assert dataset.y_test[:5].tolist() == first_test_labels
         assert dataset.x_train.dtype == np.uint8 and dataset.y_train.dtype == np.int64
         assert np.bincount(dataset.y_test).sum() == 10000 and dataset.classes == len(np.bincount(dataset.y_train)) == 10
 
-    def test_mnist_label_histogram(self, published):
-        counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-        assert np.bincount(data.load("mnist", published).y_test).tolist() == counts
+    def test_mnist_label_histograms(self, data_dir):
+        dataset = data.load("mnist", data_dir)
+        assert dataset.histogram("test").tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+        train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+        assert dataset.histogram("train").tolist() == train
 
-    def test_environment_variable(self, published, monkeypatch):
-        monkeypatch.setenv("BNN_TF_DATA_DIR", str(published))
+    def test_fashion_has_as_many_of_each_class(self, data_dir):
+        dataset = data.load("fashion-mnist", data_dir)
+        assert dataset.histogram("train").tolist() == [6000] * 10
+        assert dataset.histogram("test").tolist() == [1000] * 10
+
+    def test_environment_variable(self, data_dir, monkeypatch):
+        monkeypatch.setenv("BNN_TF_DATA_DIR", str(data_dir))
         assert data.load("mnist").name == "mnist"
 
     def test_recompressed_file_passes(self, mnist):
@@ -158,16 +187,90 @@ class TestMnist:
     @pytest.mark.parametrize(
         "other", ["mnist/t10k-labels-idx1-ubyte.gz", "mnist/train-images-idx3-ubyte.gz", f"fashion-mnist/{IMAGES}"]
     )
-    def test_swapped(self, mnist, published, other):
+    def test_swapped(self, mnist, data_dir, other):
         path = mnist / IMAGES
         path.unlink()
-        path.symlink_to(published / other)
+        path.symlink_to(data_dir / other)
         assert f"{path} holds {other}, not mnist/{IMAGES}: files were swapped" in load_error(mnist)
 
     def test_another_array(self, mnist):
         path = mnist / LABELS
         replace(path, gzip.compress(bytes((0, 0, 8, 1, 0, 0, 0, 2, 7, 7))))
         assert f"{path} holds an array of shape (2,), where mnist/{LABELS} has (10000,)" in load_error(mnist)
+
+
+def idx_file(array):
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return gzip.compress(header + array.astype(np.uint8).tobytes(), 1, mtime=0)
+
+
+@pytest.fixture(scope="module")
+def synthetic_kmnist(tmp_path_factory):
+    """KMNIST in its form: no copy of it is at hand."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "kmnist").mkdir()
+    for part, count in (("train", 60000), ("t10k", 10000)):
+        labels = np.arange(count) % 10
+        images = np.zeros((count, 28, 28), np.uint8)
+        images[:, 3, 4] = labels + 1
+        (folder / "kmnist" / f"{part}-images-idx3-ubyte.gz").write_bytes(idx_file(images))
+        (folder / "kmnist" / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx_file(labels))
+    return folder
+
+
+class TestKmnist:
+    """Of its decompressed files no digest is published: those that someone packed again are only plausible."""
+
+    @pytest.fixture
+    def kmnist(self, synthetic_kmnist, tmp_path):
+        (tmp_path / "kmnist").mkdir()
+        for file in (synthetic_kmnist / "kmnist").iterdir():
+            (tmp_path / "kmnist" / file.name).symlink_to(file)
+        return tmp_path / "kmnist"
+
+    @staticmethod
+    def error(folder):
+        with pytest.raises(data.DataFileError) as error:
+            data.load("kmnist", folder.parent)
+        return str(error.value)
+
+    def test_files_that_were_packed_again(self, synthetic_kmnist):
+        dataset = data.load("kmnist", synthetic_kmnist)
+        assert dataset.x_train.shape == (60000, 28, 28, 1) and dataset.class_names[-1] == "wo"
+        assert dataset.histogram("train").tolist() == [6000] * 10
+        assert dataset.histogram("test").tolist() == [1000] * 10
+        assert dataset.x_test[7, 3, 4, 0] == 8 and dataset.y_test[7] == 7
+
+    def test_a_file_that_is_the_publishers_is_taken_as_it_is(self, tmp_path):
+        packed = idx_file(np.zeros(10000))
+        file = files.RemoteFile(LABELS, "", None, hashlib.sha256(packed).hexdigest())
+        (tmp_path / LABELS).write_bytes(packed)
+        assert mnist_module._checked(KMNIST, file, tmp_path / LABELS).shape == (10000,)
+
+    def test_unbalanced_labels(self, kmnist):
+        labels = np.arange(10000) % 10
+        labels[0] = 1
+        replace(kmnist / LABELS, idx_file(labels))
+        assert f"{kmnist / LABELS} is corrupt: its labels count [999, 1001, 1000," in self.error(kmnist)
+
+    def test_black_images(self, kmnist):
+        replace(kmnist / IMAGES, idx_file(np.zeros((10000, 28, 28))))
+        assert "has images that are all black" in self.error(kmnist)
+
+    def test_truncated(self, kmnist):
+        path = kmnist / IMAGES
+        replace(path, path.read_bytes()[:5000])
+        assert f"{path} is truncated: it ends after 5000 bytes" in self.error(kmnist)
+
+    def test_parts_swapped(self, kmnist):
+        path = kmnist / "train-labels-idx1-ubyte.gz"
+        replace(path, (kmnist / LABELS).read_bytes())
+        assert f"{path} holds an array of shape (10000,), where kmnist/{path.name} has (60000,)" in self.error(kmnist)
+
+    @pytest.mark.data
+    def test_another_set(self, kmnist, data_dir):
+        replace(kmnist / IMAGES, (data_dir / "mnist" / IMAGES).read_bytes())
+        assert f"holds mnist/{IMAGES}, not kmnist/{IMAGES}: files were swapped" in self.error(kmnist)
 
 
 class TestIdx:

@@ -32,17 +32,24 @@ class DataFileError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published gzip file.
+    """A published file.
 
     Attributes:
-        name: its name, ending in `.gz`.
+        name: its name.
         url: where its publisher offers it.
-        sha256: of the decompressed content.
+        sha256: of its content; of a gzip file that of the decompressed content, None where nobody publishes it.
+        packed_sha256: of the file as it is, where that is what is published.
     """
 
     name: str
     url: str
-    sha256: str
+    sha256: str | None
+    packed_sha256: str | None = None
+
+
+def keras_home() -> Path:
+    """Where Keras keeps what it downloads: `KERAS_HOME`, or `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -53,7 +60,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     named = data_dir if data_dir is not None else os.environ.get("BNN_TF_DATA_DIR")
     if named is None or named == "":
-        return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+        return keras_home() / "datasets"
     folder = Path(named).expanduser()
     if not folder.is_dir():
         origin = "BNN_TF_DATA_DIR" if data_dir is None else "the data folder"
@@ -91,13 +98,36 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def fetch_missing(files: Sequence[RemoteFile], folder: Path, check: Callable[[RemoteFile, Path], object]) -> None:
+def file_sha256(path: Path) -> str:
+    """The digest of a file as it is, however large."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_packed(file: RemoteFile, path: Path) -> None:
+    """Checks a download that is kept as its publisher packed it.
+
+    Raises:
+        DataFileError: where it isn't that file.
+    """
+    digest = file_sha256(path)
+    if digest != file.packed_sha256:
+        raise DataFileError(
+            f"The download of {file.url} isn't the published file: its sha256 is {digest}, not {file.packed_sha256}. "
+            "It was dropped; try again, or get the file elsewhere."
+        )
+
+
+def fetch_missing(
+    files: Sequence[RemoteFile], folder: Path, check: Callable[[RemoteFile, Path], object], instead: str = ""
+) -> None:
     """Downloads what `folder` lacks; whole files stay, a partial one is continued where it broke off.
 
     Args:
         files: what should be in `folder`.
         folder: where it should be.
         check: raises `DataFileError` for a download that isn't what it should be.
+        instead: what may lie there in place of the files, for the message.
 
     Raises:
         MissingDataError: names every file that is still missing, the folder, and the publisher's addresses.
@@ -116,8 +146,9 @@ def fetch_missing(files: Sequence[RemoteFile], folder: Path, check: Callable[[Re
             addresses = sorted({other.url.removesuffix(other.name) for other in missing})
             raise MissingDataError(
                 f"Missing in {folder}: {', '.join(other.name for other in missing)}; "
-                f"and no download: {_reason(error)}. Put them there by hand (from {', '.join(addresses)}), or name the "
-                "folder above theirs with --data-dir or BNN_TF_DATA_DIR."
+                f"and no download: {_reason(error)}. Put them there by hand (from {', '.join(addresses)})"
+                f"{f', {instead}' if instead else ''}, or name the folder above theirs with --data-dir or "
+                "BNN_TF_DATA_DIR."
             ) from None
         try:
             check(file, part)
