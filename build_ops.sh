@@ -212,7 +212,8 @@ demo() {
 run_tests() {
   build
   say "pytest"
-  python -m pytest "$@"
+  # A worker for each processor; one that is done takes over tests of the others.
+  python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal "$@"
 }
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
