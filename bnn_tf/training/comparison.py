@@ -1,58 +1,39 @@
-"""One network in several schemes on the same data: accuracy, size and speed side by side."""
+"""Networks, schemes, widths and data sets side by side: accuracy over seeds, size and speed."""
 
+import logging
 import os
-from collections.abc import Sequence
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 
 from bnn_tf import data as data_sets
 from bnn_tf import models, ops, plots
-from bnn_tf.errors import ArgumentError
 from bnn_tf.layers.binary import BinaryLayer
-from bnn_tf.models.schemes import get_scheme
+from bnn_tf.models.table import without_weights
+from bnn_tf.training.batches import input_shape
+from bnn_tf.training.comparison_folder import ACCURACY, CURVES, ComparisonFolder
+from bnn_tf.training.divergence import DivergedError
 from bnn_tf.training.environment import environment
-from bnn_tf.training.fit import evaluate, train
+from bnn_tf.training.evaluation import report
+from bnn_tf.training.fit import Training, train
+from bnn_tf.training.grid import Cell, Grid, data_spec, model_spec
+from bnn_tf.training.precision import precision as computing_in
 from bnn_tf.training.recipe import Recipe, recipe_for
-from bnn_tf.training.run_folder import RunFolder
+from bnn_tf.training.rows import Row, groups, row_from_json, table
 from bnn_tf.training.speed import images_per_second
 
-CURVES = "curves.png"
-_FORMAT = 1
+_LOG = logging.getLogger(__name__)
+_FORMAT = 2
+_TIMED_IMAGES = 256
+# Options of `bnn-tf compare` that aren't called as the recipe calls them.
+_OPTIONS = {"frozen": "freeze", "layer_rates": "layer-rate"}
 
-
-@dataclass(frozen=True)
-class Row:
-    """One trained network of a comparison.
-
-    Attributes:
-        scheme: "float", "bwn", "dorefa" or "xnor".
-        accuracy: on the test set, 0..1.
-        loss: on the test set.
-        binary_weights: those of one bit.
-        float_weights: those of 32 bits, the scales of binary layers excluded.
-        packed_bytes: with one bit for each binary weight.
-        float_bytes: with 32 bits for every weight.
-        train_seconds: of wall clock.
-        images_per_second: inference, through the C++ op where the scheme has one; None where that doesn't serve.
-        images_per_second_composed: the same through the composed path; None for the float network.
-        history: the learning curves, see `Training`.
-        model_file: the trained model's file in the run's folder; None without a folder.
-    """
-
-    scheme: str
-    accuracy: float
-    loss: float
-    binary_weights: int
-    float_weights: int
-    packed_bytes: int
-    float_bytes: int
-    train_seconds: float
-    images_per_second: float | None
-    images_per_second_composed: float | None
-    history: dict[str, list[float]]
-    model_file: str | None
+Datasets = dict[str, data_sets.Dataset]
 
 
 @dataclass
@@ -60,41 +41,50 @@ class Comparison:
     """A comparison, finished or under way.
 
     Attributes:
-        model: the network's name.
-        data: the data set's name.
-        schemes: what is compared.
-        recipe: how each is trained.
-        seed: of initial weights, dropout and the order of the images.
-        environment: where it was measured.
+        grid: what is compared.
+        recipes: how a network is trained, for each data set.
+        given: what of the recipes isn't the data sets' own.
+        precision: of the layers; see `training.precision`.
+        environment: where it was begun.
         rows: the networks that are finished.
     """
 
-    model: str
-    data: str
-    schemes: tuple[str, ...]
-    recipe: Recipe
-    seed: int
+    grid: Grid
+    recipes: dict[str, Recipe]
+    given: dict[str, Any]
+    precision: str
     environment: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def unfinished(self) -> list[Cell]:
+        """What has no row yet."""
+        finished = {row.cell for row in self.rows}
+        return [cell for cell in self.grid.cells() if cell not in finished]
+
+    @property
     def complete(self) -> bool:
-        """Whether every scheme has its row."""
-        return len(self.rows) == len(self.schemes)
+        """Whether everything has its row."""
+        return not self.unfinished
 
     @property
     def command(self) -> str:
         """The command that repeats the comparison."""
-        recipe = self.recipe
-        return (
-            f"bnn-tf compare --model {self.model} --data {self.data} --schemes {' '.join(self.schemes)} "
-            f"--epochs {recipe.epochs} --batch-size {recipe.batch_size} "
-            f"--learning-rate {recipe.learning_rate:g} --seed {self.seed}"
-        )
+        grid = self.grid
+        recipe: dict[str, Any] = {}
+        for name in ("epochs", "batch_size", "learning_rate"):
+            values = {getattr(each, name) for each in self.recipes.values()}
+            recipe |= {name: values.pop()} if len(values) == 1 else {}
+        lists: dict[str, Any] = {"model": grid.models, "data": grid.data, "schemes": grid.schemes}
+        lists |= {"widths": grid.widths} if grid.widths != (1,) else {}
+        options = [*lists.items(), *{**recipe, **self.given}.items()]
+        options += [("precision", self.precision)] if self.precision != "float32" else []
+        words = [word for name, value in [*options, ("seed", grid.seeds)] for word in _option(name, value)]
+        return shlex.join(["bnn-tf", "compare", *words])
 
     def table(self) -> str:
-        """The finished rows as text."""
-        return _align([_HEADER, *(_cells(row) for row in self.rows)])
+        """The finished rows as text: means and deviations over the seeds."""
+        return table(self.grid, self.rows)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `results.json`."""
@@ -102,14 +92,13 @@ class Comparison:
             "format": _FORMAT,
             "command": self.command,
             "complete": self.complete,
-            "files": [row.model_file for row in self.rows if row.model_file] + ([CURVES] if self.rows else []),
-            "model": self.model,
-            "data": self.data,
-            "schemes": list(self.schemes),
-            "recipe": asdict(self.recipe),
-            "seed": self.seed,
+            "files": [*(f"{self.grid.file_stem(cell)}.keras" for cell in self.grid.cells()), CURVES, ACCURACY],
+            "grid": asdict(self.grid),
+            "recipes": {name: asdict(recipe) for name, recipe in self.recipes.items()},
+            "precision": self.precision,
             "environment": self.environment,
             "rows": [asdict(row) for row in self.rows],
+            "groups": [group.to_dict() for group in groups(self.rows)],
         }
 
 
@@ -122,32 +111,43 @@ class ComparisonInterrupted(KeyboardInterrupt):
 
 
 def compare(
-    model: str = "lenet",
-    data: str = "digits",
-    schemes: Sequence[str] = ("float", "bwn", "dorefa", "xnor"),
+    model: str | Sequence[str] = "lenet",
+    data: str | Sequence[str] = "digits",
+    schemes: str | Sequence[str] = ("float", "bwn", "dorefa", "xnor"),
     *,
+    widths: float | Sequence[float] = 1,
+    seed: int | Sequence[int] = 0,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    seed: int = 0,
+    precision: str = "float32",
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    **recipe: Any,
 ) -> Comparison:
-    """Trains a network in several schemes, from the same initial weights and with the same order of images.
+    """Trains every combination of networks, data sets, schemes, widths and seeds; for the same seed and shapes from the
+    same initial weights and with the same order of images.
 
-    With `out`, each finished scheme leaves its model (`MODEL_SCHEME.keras`, uncompiled) there, and `results.json` and
-    `curves.png` grow by it: files are replaced as a whole, so an interruption leaves what was finished.
+    With `out`, each finished training leaves its model (`MODEL_SCHEME.keras`, and what else varies in the name;
+    uncompiled) there, and `results.json` and the pictures grow by it: `curves.png` as long as there are few enough
+    lines, `accuracy.png` where more varies than schemes. Files are replaced as a whole, so an interruption, by `kill
+    -9` too, leaves what was finished, and `resume` goes on with the training that was under way.
 
     Args:
-        model: a name of `models.list_models()`.
-        data: a name of `data.list_datasets()`.
+        model: a name of `models.list_models()`, perhaps with options, "resnet_cifar:n=2" say; or several.
+        data: a name of `data.list_datasets()` or a folder of class folders; or several.
         schemes: names of `models.SCHEMES`.
-        epochs, batch_size, learning_rate: in place of the values of `recipe_for(data)`.
-        seed: int.
+        widths: what the numbers of feature maps are multiplied by.
+        seed: int from 0, or several.
+        epochs, batch_size, learning_rate, **recipe: in place of the values of `recipe_for(data)`; see `Recipe`.
+        precision: see `training.precision`.
         data_dir: see `data.load`.
         out: a folder to be created, or an empty one; None writes nothing.
+        resume: whether a comparison that was begun in `out` is continued; it must have the same arguments. Where there
+            is none, it is begun.
         overwrite: whether an earlier run in `out` may be replaced.
         progress: whether progress is shown on standard error.
 
@@ -155,28 +155,31 @@ def compare(
         A `Comparison`.
 
     Raises:
-        ArgumentError: a ValueError, for an unknown name or a value out of range.
-        RunFolderError: a FileExistsError, where `out` holds something else.
+        ArgumentError: a ValueError, for an unknown name, a value out of range or a network that can't be built for the
+            data: before anything is trained.
+        RunFolderError: a FileExistsError, where `out` holds something else, or a comparison of something else.
         MissingDataError, DataFileError: see `data.load`.
         ComparisonInterrupted: a KeyboardInterrupt that carries the finished rows.
 
     Example:
 
-    >>> print(compare("lenet", "digits", ["float", "xnor"], epochs=3).table())
+    >>> print(compare("lenet", "digits", ["float", "xnor"], widths=[1, 2], seed=[0, 1, 2], epochs=3).table())
     """
-    comparison = _comparison(model, data, schemes, recipe_for(data, epochs, batch_size, learning_rate), seed)
-    dataset = data_sets.load(data, data_dir)
+    grid = Grid(_several(model), _several(data), _several(schemes), _several(widths), _several(seed))
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, **recipe}
+    given = {name: value for name, value in given.items() if value is not None}
+    recipes = {name: recipe_for(data_spec(name)[0], **given) for name in grid.data}
+    comparison = Comparison(grid, recipes, given, precision, environment())
+    datasets = {name: data_sets.load(data_spec(name)[0], data_dir, **data_spec(name)[1]) for name in grid.data}
+    for cell in {(cell.model, cell.data, cell.scheme, cell.width): cell for cell in grid.cells()}.values():
+        without_weights(partial(_build, cell, datasets, comparison))  # so that what can't be built is found at once
     folder = None
+    if out is not None:
+        folder = ComparisonFolder(out, comparison.as_dict(), resume, overwrite)
+        comparison.rows = [row_from_json(row) for row in folder.rows]
     try:
-        for scheme in comparison.schemes:
-            network = models.build(model, scheme, input_shape=dataset.input_shape, classes=dataset.classes, seed=seed)
-            if (
-                folder is None and out is not None
-            ):  # Not before everything that can be wrong with the arguments has been tried.
-                folder = RunFolder(out, overwrite)
-                folder.write_results(comparison.as_dict())
-            row = _row(network, scheme, dataset, comparison, folder, progress)
-            comparison.rows.append(row)
+        for cell in comparison.unfinished:
+            comparison.rows.append(_row(cell, datasets, comparison, folder, progress))
             if folder is not None:
                 _save(folder, comparison)
     except KeyboardInterrupt:
@@ -186,104 +189,100 @@ def compare(
     return comparison
 
 
-def _comparison(model: str, data: str, schemes: Sequence[str], recipe: Recipe, seed: int) -> Comparison:
-    models.check_name(model)
-    data_sets.source(data)
-    for scheme in schemes:
-        get_scheme(scheme)
-    if not schemes or len(set(schemes)) < len(schemes):
-        raise ArgumentError(f"compare: `schemes` must be one or more different names. Got {list(schemes)}.")
-    return Comparison(model, data, tuple(schemes), recipe, seed, environment())
+def _several(values: Any) -> tuple[Any, ...]:
+    return (values,) if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)
+
+
+def _build(cell: Cell, datasets: Datasets, comparison: Comparison) -> keras.Model:
+    name, options = model_spec(cell.model)
+    dataset = datasets[cell.data]
+    shape = input_shape(dataset, comparison.recipes[cell.data].augment)
+    given = {"input_shape": shape, "classes": dataset.classes, "seed": cell.seed, **options}
+    # A width that isn't asked for is left to the network's own default, and to its options.
+    width = {"width": cell.width} if cell.width != 1 or comparison.grid.varies("widths") else {}
+    with computing_in(comparison.precision):
+        return models.build(name, cell.scheme, **{**given, **width})
 
 
 def _row(
-    network: keras.Model,
-    scheme: str,
-    dataset: data_sets.Dataset,
-    comparison: Comparison,
-    folder: RunFolder | None,
-    progress: bool,
+    cell: Cell, datasets: Datasets, comparison: Comparison, folder: ComparisonFolder | None, progress: bool
 ) -> Row:
-    label = f"{comparison.model} {scheme}"
-    training = train(network, dataset, comparison.recipe, seed=comparison.seed, progress=label if progress else None)
-    evaluation = evaluate(network, dataset)
-    fast, composed = _speeds(network, dataset)
+    network, dataset, recipe = _build(cell, datasets, comparison), datasets[cell.data], comparison.recipes[cell.data]
+    label = f"{cell.model} {comparison.grid.label(cell, without=['models'])}" if progress else None
+    training, diverged = _train(network, dataset, recipe, cell.seed, label)
+    evaluation = report(network, dataset, augment=recipe.augment)
+    fast, composed = _speeds(network, dataset, recipe)
     size = models.model_size(network)
     model_file = None
     if folder is not None:
-        model_file = f"{comparison.model}_{scheme}.keras"
+        model_file = f"{comparison.grid.file_stem(cell)}.keras"
         with folder.replacing(model_file) as path:
             # The same layers without an optimizer, whose state would triple the file.
             keras.Model(network.inputs, network.outputs, name=network.name).save(path)
     return Row(
-        scheme,
-        evaluation.accuracy,
-        evaluation.loss,
-        size.binary_weights,
-        size.float_weights,
-        size.packed_bytes,
-        size.float_bytes,
-        training.seconds,
-        fast,
-        composed,
-        training.history,
-        model_file,
+        **asdict(cell),
+        accuracy=evaluation.accuracy,
+        top_5=evaluation.top_5,
+        loss=evaluation.loss,
+        binary_weights=size.binary_weights,
+        float_weights=size.float_weights,
+        packed_bytes=size.packed_bytes,
+        float_bytes=size.float_bytes,
+        train_seconds=training.seconds,
+        images_per_second=fast,
+        images_per_second_composed=composed,
+        history=training.history,
+        diverged=diverged,
+        model_file=model_file,
     )
 
 
-def _speeds(network: keras.Model, dataset: data_sets.Dataset) -> tuple[float | None, float | None]:
+def _train(
+    network: keras.Model, dataset: data_sets.Dataset, recipe: Recipe, seed: int, label: str | None
+) -> tuple[Training, str | None]:
+    """The training, and why it didn't come to its end: one that diverges doesn't take the others with it."""
+    start = time.perf_counter()
+    try:
+        return train(network, dataset, recipe, seed=seed, progress=label), None
+    except DivergedError as error:
+        _LOG.warning("%s: %s", network.name, error)
+        return Training({}, time.perf_counter() - start), str(error)
+
+
+def _speeds(network: keras.Model, dataset: data_sets.Dataset, recipe: Recipe) -> tuple[float | None, float | None]:
     """Images per second as the model runs, and on the composed path; None for what there isn't."""
-    x = dataset.normalize(dataset.x_test)
-    if not any(isinstance(layer, BinaryLayer) for layer in network.layers):
+    x, _ = dataset.batches("test", _TIMED_IMAGES, augment=recipe.augment or None)[0]
+    if not any(isinstance(layer, BinaryLayer) for layer in network._flatten_layers()):
         return images_per_second(network, x), None
     with ops.composed_path():
         composed = images_per_second(network, x)
     return (images_per_second(network, x) if ops.backend_info()["custom_ops"] else None), composed
 
 
-def _save(folder: RunFolder, comparison: Comparison) -> None:
-    title = f"{comparison.model} on {comparison.data}"
-    with folder.replacing(CURVES) as path:
-        plots.learning_curves({row.scheme: row.history for row in comparison.rows}, title).savefig(path, dpi=120)
+def _save(folder: ComparisonFolder, comparison: Comparison) -> None:
+    grid, found = comparison.grid, groups(comparison.rows)
+    title = f"{', '.join(grid.models)} on {', '.join(grid.data)}"
+    histories = {grid.label(group.first.cell, without=["seeds"]): group.history() for group in found}
+    folder.write_curves({label: history for label, history in histories.items() if history}, title)
+    if any(map(grid.varies, ("models", "data", "widths", "seeds"))):
+        panels: plots.Panels = {}
+        place = "widths" if grid.varies("widths") else "models"
+        for group in found:
+            cell = group.first.cell
+            series = panels.setdefault(cell.data, {}).setdefault(grid.label(cell, without=["seeds", "data", place]), {})
+            position = f"×{cell.width:g}" if place == "widths" else cell.model
+            series[position] = (group.mean("accuracy") or 0.0, group.deviation("accuracy"))
+        folder.write_accuracy(panels, title, joined=place == "widths")
     folder.write_results(comparison.as_dict())
 
 
-_HEADER = (
-    "scheme",
-    "test accuracy",
-    "1-bit weights",
-    "32-bit weights",
-    "bytes",
-    "bytes at 32 bits",
-    "train s",
-    "images/s",
-    "composed images/s",
-)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.scheme,
-        f"{row.accuracy:.2%}",
-        f"{row.binary_weights:,}",
-        f"{row.float_weights:,}",
-        f"{row.packed_bytes:,}",
-        f"{row.float_bytes:,}",
-        f"{row.train_seconds:.1f}",
-        _rate(row.images_per_second),
-        _rate(row.images_per_second_composed),
-    )
-
-
-def _rate(images: float | None) -> str:
-    return "-" if images is None else f"{images:,.0f}"
-
-
-def _align(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as lines; the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        (row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)))
-        for row in rows
-    )
-    return "\n".join("  ".join(line) for line in lines)
+def _option(name: str, value: Any) -> list[str]:
+    """An argument of `compare` as the command line has it."""
+    option = f"--{_OPTIONS.get(name, name.replace('_', '-'))}"
+    if name == "layer_rates":
+        assert isinstance(value, Mapping)
+        return [word for pattern, rate in value.items() for word in (option, f"{pattern}={rate:g}")]
+    if name == "class_weights" and not isinstance(value, str):
+        return [option, ",".join(f"{weight:g}" for weight in value)]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [option, *(f"{each:g}" if isinstance(each, float) else str(each) for each in values)]
