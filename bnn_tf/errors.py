@@ -11,6 +11,8 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake in what the user gave: the message says what was expected and what to do."""
 
+    exit_code = 2
+
 
 class ArgumentError(UserError, ValueError):
     """An argument outside its range."""

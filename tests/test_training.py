@@ -1,4 +1,4 @@
-"""Training, the run folder and comparisons: repeatable, whole at any moment, and never over another run."""
+"""Training and the run folder: repeatable, whole at any moment, and never over another run."""
 
 import json
 import sys
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from bnn_tf import data, layers, models, plots, training
-from bnn_tf.training import comparison as comparison_module
-from bnn_tf.training.fit import Batches
+from bnn_tf.training.batches import TrainingBatches
 from bnn_tf.training.run_folder import RunFolder
 
 
@@ -20,26 +19,6 @@ def digits():
     return data.Dataset(
         "digits", full.x_train[:120], full.y_train[:120], full.x_test[:60], full.y_test[:60], full.class_names
     )
-
-
-@pytest.fixture(autouse=True)
-def few_images(monkeypatch, digits):
-    """Comparisons in here run on the tenth, and time for a moment only."""
-    monkeypatch.setattr("bnn_tf.data.load", lambda name, data_dir=None: digits)
-    monkeypatch.setattr("bnn_tf.training.speed._SECONDS", 0.01)
-
-
-SCHEMES = ("float", "bwn", "xnor")
-
-
-@pytest.fixture(scope="module")
-def finished(digits, tmp_path_factory):
-    """A comparison of `SCHEMES`, and its folder."""
-    out = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bnn_tf.data.load", lambda name, data_dir=None: digits)
-        patch.setattr("bnn_tf.training.speed._SECONDS", 0.01)
-        return training.compare("lenet", "digits", SCHEMES, epochs=1, out=out, progress=False), out
 
 
 def small(scheme="float", **options):
@@ -59,15 +38,18 @@ class TestRecipe:
 
 class TestTrain:
     def test_each_image_once_an_epoch_in_a_new_order(self):
-        x = np.arange(10, dtype=np.float32)
-        batches = Batches(x, np.arange(10), batch_size=4, seed=0)
+        x = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+        dataset = data.Dataset("ten", x, np.arange(10), x, np.arange(10), tuple("0123456789"))
+        batches = TrainingBatches(dataset, batch_size=4, seed=0)
         orders = []
         for _ in range(2):
-            orders.append(np.concatenate([batches[i][0] for i in range(len(batches))]))
+            orders.append(np.concatenate([batches[i][1] for i in range(len(batches))]).tolist())
             batches.on_epoch_end()
         assert len(batches) == 3
-        assert sorted(orders[0]) == sorted(orders[1]) == list(x)
-        assert list(orders[0]) != list(orders[1])
+        assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+        assert orders[0] != orders[1]
+        batches.start(1)  # the epoch decides, not what came before
+        assert np.concatenate([batches[i][1] for i in range(len(batches))]).tolist() == orders[1]
 
     def test_learns(self, digits):
         model = small("bwn")
@@ -149,83 +131,9 @@ class TestRunFolder:
             RunFolder(tmp_path / "file")
 
 
-class TestCompare:
-    def test_files(self, finished):
-        _, out = finished
-        names = {"results.json", "curves.png", *(f"lenet_{scheme}.keras" for scheme in SCHEMES)}
-        assert {path.name for path in out.iterdir()} == names
-        assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-    def test_results_say_how_to_repeat_them(self, finished):
-        comparison, out = finished
-        results = json.loads((out / "results.json").read_text())
-        assert results == json.loads(json.dumps(comparison.as_dict()))
-        assert results["complete"] is True
-        assert results["command"] == (
-            "bnn-tf compare --model lenet --data digits --schemes float bwn xnor "
-            "--epochs 1 --batch-size 32 --learning-rate 0.001 --seed 0"
-        )
-        assert {"tensorflow", "keras", "cpu", "backend"} <= set(results["environment"])
-        assert [row["scheme"] for row in results["rows"]] == list(SCHEMES)
-
-    def test_saved_models_have_the_accuracy_of_the_table(self, finished, digits):
-        comparison, out = finished
-        for row in comparison.rows:
-            model = keras.models.load_model(out / row.model_file)
-            assert training.evaluate(model, digits).accuracy == row.accuracy
-
-    def test_sizes_and_speeds(self, finished):
-        rows = {row.scheme: row for row in finished[0].rows}
-        assert (
-            rows["float"].packed_bytes == rows["float"].float_bytes and rows["float"].images_per_second_composed is None
-        )
-        assert rows["float"].images_per_second > 0
-        for scheme in ("bwn", "xnor"):
-            assert rows[scheme].packed_bytes < 0.1 * rows[scheme].float_bytes
-            assert rows[scheme].images_per_second_composed > 0
-
-    def test_table(self, finished):
-        header, *lines = finished[0].table().splitlines()
-        assert header.split("  ")[0] == "scheme" and "test accuracy" in header
-        assert [line.split()[0] for line in lines] == list(SCHEMES)
-        assert len({len(line) for line in [header, *lines]}) == 1
-
-    def test_interrupted_in_the_second_scheme(self, tmp_path, monkeypatch):
-        real = comparison_module.train
-
-        def train(model, *arguments, **options):
-            if model.name == "lenet_bwn":
-                raise KeyboardInterrupt
-            return real(model, *arguments, **options)
-
-        monkeypatch.setattr(comparison_module, "train", train)
-        with pytest.raises(training.ComparisonInterrupted) as interruption:
-            training.compare("lenet", "digits", ["float", "bwn"], epochs=1, out=tmp_path, progress=False)
-        assert [row.scheme for row in interruption.value.comparison.rows] == ["float"]
-        results = json.loads((tmp_path / "results.json").read_text())
-        assert results["complete"] is False and len(results["rows"]) == 1
-        assert {path.name for path in tmp_path.iterdir()} == {"results.json", "curves.png", "lenet_float.keras"}
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"model": "lennet"}, "Unknown model 'lennet'. Did you mean lenet"),
-            ({"data": "digit"}, "Unknown data set 'digit'. Did you mean digits"),
-            ({"schemes": ["float", "bnw"]}, "Unknown scheme 'bnw'. Did you mean bwn"),
-            ({"schemes": ["bwn", "bwn"]}, "must be one or more different names"),
-            ({"schemes": []}, "must be one or more different names"),
-            ({"epochs": -1}, "`epochs` must be positive"),
-        ],
-        ids=["model", "data", "scheme", "twice", "none", "epochs"],
-    )
-    def test_mistakes_leave_no_folder(self, tmp_path, arguments, message):
-        with pytest.raises(ValueError, match=message):
-            training.compare(**arguments, out=tmp_path / "run")
-        assert not (tmp_path / "run").exists()
-
-
-def test_speed_follows_the_path(digits):
+def test_speed_follows_the_path(monkeypatch):
     """The graph is traced on the path that is asked for, and the model isn't left on it."""
+    monkeypatch.setattr("bnn_tf.training.speed._SECONDS", 0.01)
     from bnn_tf import ops
 
     seen = []

@@ -1,0 +1,1 @@
+"""The larger commands of `bnn-tf`, a file each; `bnn_tf.cli` puts them together."""

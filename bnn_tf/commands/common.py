@@ -1,0 +1,43 @@
+"""What several commands share."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+
+# Makes a context in which the backend is loaded without its chatter.
+Quiet = Callable[[], AbstractContextManager[None]]
+
+
+def add_data_dir(parser: argparse._ActionsContainer) -> None:
+    """Adds --data-dir."""
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="holds mnist/, ...; else $BNN_TF_DATA_DIR or Keras' cache does"
+    )
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"a number above 0 is expected, not {text!r}")
+    return int(text)
+
+
+def machine(environment: Mapping[str, object]) -> str:
+    """What figures were measured on, in a line."""
+    info = environment["backend"]
+    assert isinstance(info, dict)
+    ops = f"no C++ ops ({info.get('reason')})"
+    if info["custom_ops"]:
+        ops = f"C++ ops, {info['isa']}, {info['threads']} threads"
+    return f"{environment['cpus']} CPUs, {environment['cpu']}; {ops}."
+
+
+def announced(names: Iterable[str]) -> Iterator[str]:
+    """Each name, while a terminal shows which one is being worked on."""
+    for name in names:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{name}", end="", file=sys.stderr, flush=True)
+        yield name
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
