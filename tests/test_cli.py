@@ -8,9 +8,15 @@ import subprocess
 import sys
 import time
 
+import keras
 import pytest
+from conftest import ROOT
 
-from bnn_tf import cli
+import bnn_tf
+from bnn_tf import cli, models
+from bnn_tf.commands import quiet
+from bnn_tf.commands.compare import new_folder
+from bnn_tf.models import table
 
 
 def command(*arguments):
@@ -49,14 +55,19 @@ class TestParser:
         assert done.value.code == 0
         assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == [
             "compare",
+            "train",
+            "evaluate",
+            "pack",
             "bench",
+            "summary",
             "models",
+            "predict",
             "data",
         ]
 
     def test_defaults_are_the_digits_comparison(self):
         options = cli._parser().parse_args(["compare"])
-        assert (options.model, options.data, options.seed) == ("lenet", "digits", 0)
+        assert (options.model, options.data, options.seed) == (["lenet"], ["digits"], [0])
         assert options.schemes == ["float", "bwn", "dorefa", "xnor"]
 
     def test_without_a_command(self, capsys):
@@ -148,7 +159,7 @@ class TestCompare:
 
 
 def test_mistakes_in_names(bnn_tf_command):
-    assert "Unknown model 'lennet'. Did you mean lenet?" in one_line(bnn_tf_command("compare", "--model", "lennet"))
+    assert "Unknown model 'lennet'. Did you mean lenet or " in one_line(bnn_tf_command("compare", "--model", "lennet"))
 
 
 def test_a_folder_that_cannot_be_made(capsys, tmp_path, monkeypatch):
@@ -159,14 +170,89 @@ def test_a_folder_that_cannot_be_made(capsys, tmp_path, monkeypatch):
 
 def test_default_folders_never_collide(tmp_path):
     for expected in ("a", "a-2", "a-3"):
-        path = cli._new_folder(tmp_path, "a")
+        path = new_folder(tmp_path, "a")
         assert path == tmp_path / expected
         path.mkdir()
 
 
-def test_models(capsys):
-    assert cli.main(["models"]) == 0
-    assert capsys.readouterr().out == "lenet\n\neach in the schemes float, bwn, dorefa, xnor\n"
+class TestSummary:
+    SMALL = ("lenet", "--scheme", "xnor", "--input-shape", "8", "8", "1", "--classes", "3", "--width", "0.5")
+
+    def expected(self):
+        return bnn_tf.summary(models.lenet("xnor", input_shape=(8, 8, 1), classes=3, width=0.5))
+
+    def test_of_a_network(self, capsys):
+        assert cli.main(["summary", *self.SMALL]) == 0
+        assert capsys.readouterr().out == f"{self.expected()}\n"
+
+    def test_in_a_process_of_its_own(self, bnn_tf_command):
+        result = bnn_tf_command("summary", *self.SMALL)
+        assert (result.returncode, result.stdout, result.stderr) == (0, f"{self.expected()}\n", "")
+
+    def test_json_in_place_of_the_table(self, capsys):
+        assert cli.main(["summary", *self.SMALL, "--json"]) == 0
+        assert capsys.readouterr().out == self.expected().to_json() + "\n"
+
+    def test_json_beside_the_table(self, capsys, tmp_path):
+        assert cli.main(["summary", *self.SMALL, "--json", str(tmp_path / "lenet.json")]) == 0
+        assert capsys.readouterr().out.startswith("lenet_xnor, input 8×8×1\nlayer ")
+        assert (tmp_path / "lenet.json").read_text(encoding="utf-8") == self.expected().to_json() + "\n"
+
+    def test_of_a_file(self, capsys, tmp_path):
+        model = models.lenet("bwn", input_shape=(8, 8, 1))
+        for name, saved in (("trained", model), ("frozen", bnn_tf.freeze(model))):
+            saved.save(tmp_path / f"{name}.keras")
+            assert cli.main(["summary", str(tmp_path / f"{name}.keras")]) == 0
+            assert capsys.readouterr().out == f"{bnn_tf.summary(model)}\n"
+
+    def test_of_a_file_with_an_open_size(self, capsys, tmp_path):
+        path = str(tmp_path / "open.keras")
+        keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)]).save(path)
+        assert cli.main(["summary", path]) == 2
+        assert "has no definite size: any×any×3. Say for which one" in capsys.readouterr().err
+        assert cli.main(["summary", path, "--input-shape", "5", "6", "3"]) == 0
+        assert "5×6×3" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["lenett"], "Unknown model 'lenett'. Did you mean lenet"),
+            (["lenet", "--scheme", "xnorr"], "Unknown scheme 'xnorr'. Did you mean xnor?"),
+            (["lenet", "--input-shape", "2", "2", "1"], "lenet: an image must be at least 4×4. Got 2×2."),
+            (["nowhere.keras"], "No such file or directory: nowhere.keras"),
+            (["broken.keras"], "broken.keras can't be loaded as a Keras model: "),
+            (["broken.keras", "--width", "2"], "--width is for networks by name. Got the file broken.keras."),
+        ],
+    )
+    def test_mistakes(self, arguments, message, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "broken.keras").write_text("no model")
+        assert cli.main(["summary", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"bnn-tf: error: {message}") and error.count("\n") == 1
+
+
+class TestModels:
+    def test_names(self, capsys):
+        assert cli.main(["models", "--quick"]) == 0
+        *names, empty, schemes = capsys.readouterr().out.splitlines()
+        assert names == models.list_models() and empty == ""
+        assert schemes == "each in the schemes float, bwn, dorefa, xnor"
+
+    def test_table(self, capsys, monkeypatch):
+        monkeypatch.setattr(models, "list_models", lambda: ["binarynet", "lenet"])
+        assert cli.main(["models"]) == 0
+        header, binarynet, lenet, *_ = capsys.readouterr().out.splitlines()
+        assert re.split("  +", header)[:5] == ["network", "born", "input", "parameters", "MACs"]
+        assert re.split("  +", lenet) == [
+            *("lenet", "float", "28×28×1", "3,274,634", "13,883,904", "13,098,536", "507,176", "25.8×", "95.4%")
+        ]
+        assert re.split("  +", binarynet)[:3] == ["binarynet", "xnor", "32×32×3"]
+
+    def test_docs_say_the_same(self):
+        """Where this fails: python -m bnn_tf.models.table > docs/models.md"""
+        page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+        assert page.splitlines() == list(table.markdown(map(table.row, models.list_models())))
 
 
 def test_data(capsys, tmp_path):
@@ -195,4 +281,4 @@ def test_data_in_a_missing_folder(capsys, tmp_path):
     ],
 )
 def test_noise(line, dropped):
-    assert bool(cli._TENSORFLOW_NOISE.match(line)) == dropped
+    assert bool(quiet._NOISE.match(line)) == dropped

@@ -18,10 +18,13 @@ def blocks(language):
 
 def test_the_example_runs(run_python, tmp_path):
     example = "\n".join(["import os, sys", "os.chdir(sys.argv[1])", *blocks("python")])
-    accuracy, packed_bytes = run_python(example, tmp_path).split()[-2:]
+    printed = run_python(example, tmp_path)
+    accuracy, packed_bytes = re.search(r"^([01]\.\d+) (\d+)$", printed, re.MULTILINE).groups()
     assert (tmp_path / "digits.keras").stat().st_size < 120_000
     assert float(accuracy) > 0.9
     assert int(packed_bytes) < 60_000  # a tenth of the 32-bit form
+    assert re.search(r"^mobilenetv2\S* as bwn: \d+ of \d+ layers", printed, re.MULTILINE)
+    assert re.search(r"^weights: [\d,]+ bytes as trained, [\d,]+ packed", printed, re.MULTILINE)
 
 
 def test_the_two_commands_exist():
@@ -33,8 +36,9 @@ def test_the_two_commands_exist():
 
 
 def test_the_commands_parse():
-    lines = re.findall(r"^bnn-tf (.*)$", README, re.MULTILINE)
-    assert {line.split()[0] for line in lines} == {"compare", "models", "data"}
+    lines = [line.partition("#")[0] for line in re.findall(r"^bnn-tf (.*)$", README, re.MULTILINE)]
+    shown = {"models", "summary", "data", "train", "evaluate", "compare", "bench"}
+    assert {line.split()[0] for line in lines} == shown
     for line in lines:
         cli._parser().parse_args(shlex.split(line))
 
