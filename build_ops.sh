@@ -199,7 +199,7 @@ lint() {
   ruff check .
   ruff format --check .
   say "clang-format"
-  find cc_ops -name '*.h' -print0 -o -name '*.cc' -print0 | xargs -0 clang-format --dry-run -Werror
+  find cc_ops examples -name '*.h' -print0 -o -name '*.cc' -print0 | xargs -0 clang-format --dry-run -Werror
   say "mypy"
   mypy
 }

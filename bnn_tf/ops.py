@@ -4,8 +4,7 @@
     y = K * alpha * conv(sign(x), sign(w))            binary_conv_input2d, binary_dense_input
 
 `sign(u) = +1 if u >= 0 else -1`: -0 gives +1, NaN gives -1. On the TensorFlow backend C++ ops compute on packed bits;
-on Keras' other backends, and where they can't be loaded, `composed` does the same with Keras ops. This is the only file
-that loads a shared object.
+on Keras' other backends, and where they can't be loaded, `composed` does the same with Keras ops.
 
 Environment: `BNN_TF_ISA` forces an instruction set (portable, avx2, avx512, ...), `BNN_TF_THREADING` says whose threads
 compute (tensorflow, openmp), `BNN_TF_DISABLE_OPS=1` takes the composed path.
@@ -16,12 +15,11 @@ import contextvars
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from bnn_tf import composed, geometry, quantizers
+from bnn_tf import composed, geometry, loading, quantizers
 from bnn_tf.arguments import (
     BinaryInput,
     PackedKernel,
@@ -455,32 +453,16 @@ def _unknown_rank(op: str) -> ValueError:
 # Loading.
 
 
-def _disabled() -> bool:
-    return os.environ.get("BNN_TF_DISABLE_OPS") == "1"
-
-
-def _load_core() -> Any:
-    """The core without TensorFlow, or `None`."""
-    if _disabled():
-        return None
-    try:
-        from bnn_tf import _core
-    except ImportError:
-        return None
-    return _core
-
-
 def _load_native_ops() -> tuple[Any, str]:
     """The TensorFlow ops, with their gradients registered; or `None`, and why they are missing or don't serve."""
-    if _disabled():
+    if loading.disabled():
         return None, "BNN_TF_DISABLE_OPS=1 is set"
     if keras.backend.backend() != "tensorflow":
         return None, f"the Keras backend is {keras.backend.backend()}, and the C++ ops serve TensorFlow"
     import tensorflow as tf
 
     try:
-        _check_built_for(tf.__version__)
-        native = NativeOps(tf.load_op_library(str(Path(__file__).with_name("_tf_ops.so"))))
+        native = NativeOps(loading.tensorflow_ops())
     except (tf.errors.OpError, RuntimeError) as error:
         reason = str(error).strip().rstrip(".")
         warnings.warn(
@@ -497,17 +479,7 @@ def _load_native_ops() -> tuple[Any, str]:
     return native, ""
 
 
-def _check_built_for(version: str) -> None:
-    """Custom ops have no stable ABI: raises a RuntimeError where the build was for another minor version."""
-    try:
-        from bnn_tf._build_info import TENSORFLOW_VERSION as built_for
-    except ImportError:
-        return
-    if built_for.split(".")[:2] != version.split(".")[:2]:
-        raise RuntimeError(f"they were built for TensorFlow {built_for}, and this is {version}")
-
-
-_core = _load_core()
+_core = loading.core_or_none()
 _native, _reason = _load_native_ops()
 # The core decides what is valid and how it is said; its Python twin speaks where it is missing.
 _rules = _core if _core is not None else geometry

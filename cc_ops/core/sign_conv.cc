@@ -106,9 +106,9 @@ class LookupCall {
 
   int64_t bytes() const { return scratch_.bytes(); }
 
-  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y) {
+  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done) {
     executor_.parallel.Run(tasks_, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t task = begin; task < end; ++task) RunTask(task, x, bits, alpha, y, worker);
+      for (int64_t task = begin; task < end; ++task) RunTask(task, x, bits, alpha, y, done, worker);
     });
   }
 
@@ -135,7 +135,8 @@ class LookupCall {
             std::min(filters_, g_.group_filters() - filter)};
   }
 
-  void RunTask(int64_t index, const float* x, const uint32_t* bits, const float* alpha, float* y, int worker) const {
+  void RunTask(int64_t index, const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done,
+               int worker) const {
     const Task task = Find(index);
     const Strip lines(g_.h, task.rows), columns(g_.w, task.columns);
     float* tables = tables_ + worker * table_floats_;
@@ -169,6 +170,7 @@ class LookupCall {
         gemm.table = row_tables + call * task.columns;
         gemm.y = y + ((task.n * g_.h.out + task.p + call) * g_.w.out + task.q) * g_.filters + out;
         executor_.backend.lookup_gemm(gemm);
+        if (done && gemm.alpha) (*done)(gemm.y, g_.filters, gemm.rows, out, task.filters);
       }
     }
   }
@@ -243,10 +245,10 @@ class FmaCall {
 
   int64_t bytes() const { return scratch_.bytes(); }
 
-  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y) {
+  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done) {
     UnpackSigns(bits);
     executor_.parallel.Run(chunks_ * g_.groups, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t task = begin; task < end; ++task) RunTask(task % chunks_, task / chunks_, x, alpha, y, worker);
+      for (int64_t task = begin; task < end; ++task) RunTask(task % chunks_, task / chunks_, x, alpha, y, done, worker);
     });
   }
 
@@ -262,16 +264,18 @@ class FmaCall {
     });
   }
 
-  void RunTask(int64_t chunk, int64_t group, const float* x, const float* alpha, float* y, int worker) const {
+  void RunTask(int64_t chunk, int64_t group, const float* x, const float* alpha, float* y, const PartDone* done,
+               int worker) const {
     const int64_t first = chunk * rows_, rows = std::min(rows_, g_.pixels() - first), filters = g_.group_filters();
     float* windows = windows_ + worker * rows_ * g_.run();
     for (int64_t row = 0; row < rows; ++row) Gather(x, group, first + row, windows + row * g_.run());
     float* out = y + first * g_.filters + group * filters;
     executor_.backend.float_gemm(
         {rows, filters, g_.run(), windows, g_.run(), 1, signs_ + group * g_.run() * filters, filters, out, g_.filters, false});
-    for (int64_t row = 0; row < rows; ++row, out += g_.filters) {
-      for (int64_t f = 0; f < filters; ++f) out[f] *= alpha[group * filters + f];
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t f = 0; f < filters; ++f) out[row * g_.filters + f] *= alpha[group * filters + f];
     }
+    if (done) (*done)(out, g_.filters, rows, group* filters, filters);
   }
 
   // The inputs that output `pixel` sees, in the order of the kernel.
@@ -308,12 +312,12 @@ int64_t SignConvScratchBytes(const Executor& executor, const ConvGeometry& g) {
 }
 
 void SignConv(const Executor& executor, const ConvGeometry& g, const float* x, const uint32_t* bits, const float* alpha, float* y,
-              void* scratch) {
+              void* scratch, const PartDone* done) {
   if (g.empty()) return;
   if (LookupPays(g)) {
-    LookupCall(executor, g, scratch).Run(x, bits, alpha, y);
+    LookupCall(executor, g, scratch).Run(x, bits, alpha, y, done);
   } else {
-    FmaCall(executor, g, scratch).Run(x, bits, alpha, y);
+    FmaCall(executor, g, scratch).Run(x, bits, alpha, y, done);
   }
 }
 

@@ -14,8 +14,8 @@ namespace bnn {
 
 int64_t SignConvScratchBytes(const Executor& executor, const ConvGeometry& g);
 
-// x: NHWC input. bits, alpha: of PackKernel. y: NHWC output.
+// x: NHWC input. bits, alpha: of PackKernel. y: NHWC output. `done` may be null.
 void SignConv(const Executor& executor, const ConvGeometry& g, const float* x, const uint32_t* bits, const float* alpha, float* y,
-              void* scratch);
+              void* scratch, const PartDone* done = nullptr);
 
 }  // namespace bnn

@@ -59,7 +59,7 @@ class Call {
 
   int64_t bytes() const { return scratch_.bytes(); }
 
-  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y) {
+  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done) {
     image_.Begin();
     bases_.Begin();
     const int64_t pieces = image_.items();
@@ -67,14 +67,14 @@ class Call {
       item < pieces ? image_.RunItem(x, item, worker) : bases_.RunItem(bits, item - pieces, worker);
     });
     const auto average = Each([&](int64_t item, int worker) { window_mean_.RunItem(image_.mean(), k_, item, worker); });
-    const auto convolve = Each([&](int64_t item, int worker) { RunTask(item, bits, alpha, y, worker); });
+    const auto convolve = Each([&](int64_t item, int worker) { RunTask(item, bits, alpha, y, done, worker); });
     const ParallelFor::Phase phases[] = {
         {pieces + bases_.items(), prepare}, {own_k_ ? window_mean_.items() : 0, average}, {tasks_.count, convolve}};
     executor_.parallel.RunPhases(phases, 3);
   }
 
  private:
-  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, float* y, int worker) const {
+  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, float* y, const PartDone* done, int worker) const {
     // Ranges of filters last: neighbours in time share weights, not windows, and weights are the larger part.
     const int64_t chunk = task % tasks_.chunks, group = task / tasks_.chunks % g_.groups,
                   range = task / tasks_.chunks / g_.groups;
@@ -99,6 +99,7 @@ class Call {
     executor_.backend.xnor_gemm(
         {windows, layout_.words, rows, bits + group * layout_.group_words() + filter / kLanes * layout_.block_words(),
          layout_.words, filters, row_bases, alpha + out, k ? row_scales : nullptr, y + first * g_.filters + out, g_.filters});
+    if (done) (*done)(y + first * g_.filters + out, g_.filters, rows, out, filters);
   }
 
   const Executor& executor_;
@@ -124,8 +125,8 @@ int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, co
 }
 
 void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const float* x, const uint32_t* bits,
-              const float* alpha, float* y, void* scratch) {
-  if (!g.empty()) Call(executor, g, options, scratch).Run(x, bits, alpha, y);
+              const float* alpha, float* y, void* scratch, const PartDone* done) {
+  if (!g.empty()) Call(executor, g, options, scratch).Run(x, bits, alpha, y, done);
 }
 
 }  // namespace bnn

@@ -20,8 +20,8 @@ struct XnorOptions {
 
 int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options);
 
-// x: NHWC input. bits, alpha: of PackKernel. y: NHWC output.
+// x: NHWC input. bits, alpha: of PackKernel. y: NHWC output. `done` may be null.
 void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const float* x, const uint32_t* bits,
-              const float* alpha, float* y, void* scratch);
+              const float* alpha, float* y, void* scratch, const PartDone* done = nullptr);
 
 }  // namespace bnn

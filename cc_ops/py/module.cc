@@ -27,6 +27,7 @@
 #include "core/sign_conv.h"
 #include "core/team.h"
 #include "core/xnor_conv.h"
+#include "py/packed_model.h"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -410,4 +411,5 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "Binary convolutions for NumPy arrays, without TensorFlow.";
   bnn::DefineQuestions(m);
   bnn::DefineOperations(m);
+  bnn::DefinePackedModel(m);
 }

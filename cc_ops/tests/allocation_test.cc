@@ -12,6 +12,7 @@
 #include "core/packed_kernel.h"
 #include "core/sign_conv.h"
 #include "core/xnor_conv.h"
+#include "tests/sample_model.h"
 
 namespace {
 
@@ -26,6 +27,10 @@ NOINLINE void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size ? size : 1)) return memory;
   throw std::bad_alloc();
+}
+NOINLINE void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size ? size : 1);
 }
 NOINLINE void operator delete(void* memory) noexcept { std::free(memory); }
 NOINLINE void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -84,6 +89,27 @@ TEST(Allocation, NoCallAllocates) {
                 0);
     }
   }
+}
+
+// From the second run of a shape on, the packed runtime has its plan and its memory.
+TEST(Allocation, NoLaterRunOfAPackedModelAllocates) {
+  std::unique_ptr<PackedModel> model;
+  ASSERT_EQ(testing::LoadBytes(testing::SampleModel().Build(), &model), "");
+  const Sizes small = {1, 12, 10, 3}, large = {2, 15, 11, 3};
+  std::vector<float> x(Elements(large), 0.5f), y(10);
+  const auto run = [&](const Sizes& shape) {
+    Session session;
+    ASSERT_TRUE(model->Open(shape, &session).empty());
+    session.Run(x.data(), y.data());
+  };
+  EXPECT_GT(AllocationsOf([&] { run(small); }), 0);
+  EXPECT_GT(AllocationsOf([&] { run(large); }), 0);
+  EXPECT_EQ(AllocationsOf([&] {
+              run(small);
+              run(large);
+              run(small);
+            }),
+            0);
 }
 
 }  // namespace
