@@ -9,14 +9,37 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "data", "freeze", "layers", "models", "ops", "quantizers", "training"]
+__all__ = [
+    "__version__",
+    "binarize",
+    "convolutionize",
+    "data",
+    "freeze",
+    "layers",
+    "models",
+    "ops",
+    "pack",
+    "quantizers",
+    "summary",
+    "training",
+]
 
 if TYPE_CHECKING:
     from bnn_tf import data, layers, models, ops, quantizers, training
+    from bnn_tf.binarizing import binarize
+    from bnn_tf.convolutionizing import convolutionize
     from bnn_tf.freezing import freeze
+    from bnn_tf.models.summary import summary
+    from bnn_tf.packing import pack
 
 # Functions, by the module that they come from; the other public names are modules.
-_FUNCTIONS = {"freeze": "freezing"}
+_FUNCTIONS = {
+    "binarize": "binarizing",
+    "convolutionize": "convolutionizing",
+    "freeze": "freezing",
+    "pack": "packing",
+    "summary": "models.summary",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,23 +17,45 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.startsw
 
 # A part of the package and the other parts that it may import. Every part may import `errors`.
 MAY_IMPORT = {
-    "": {"freezing", "ops", "layers", "quantizers", "models", "data", "training"},
+    "": {
+        "binarizing",
+        "convolutionizing",
+        "freezing",
+        "ops",
+        "layers",
+        "quantizers",
+        "models",
+        "data",
+        "training",
+        "packing",
+    },
     "errors": set(),
     "quantizers": set(),
     "geometry": set(),
     "arguments": {"quantizers", "geometry"},
     "composed": {"quantizers", "geometry"},
     "native": {"arguments", "quantizers", "geometry"},
-    "ops": {"arguments", "composed", "native", "quantizers", "geometry", "_core", "_build_info"},
+    "loading": {"_core", "_build_info"},
+    "runtime": {"loading"},
+    "ops": {"arguments", "composed", "loading", "native", "quantizers", "geometry"},
     "layers": {"ops", "quantizers"},
-    "freezing": {"layers"},
+    "cloning": set(),
+    "freezing": {"cloning", "layers"},
+    "binarizing": {"cloning", "layers", "models"},
+    "convolutionizing": {"cloning", "layers"},
     "models": {"layers", "quantizers"},
+    "packing": {"cloning", "layers", "models", "ops"},
     "data": set(),
     "plots": set(),
     "training": {"data", "layers", "models", "ops", "plots", "quantizers"},
     "bench": {"ops"},
-    "cli": {"bench", "data", "models", "ops", "plots", "training"},
+    "commands": {"bench", "data", "models", "packing", "runtime", "training"},
+    "cli": {"commands"},
 }
+
+# Written with Keras alone, so that they run on each of its backends.
+KERAS_ONLY = {"quantizers", "geometry", "composed", "layers", "models"}
+KERAS_ONLY |= {"cloning", "freezing", "binarizing", "convolutionizing", "packing"}
 
 
 def part_of(path):
@@ -82,20 +104,20 @@ def test_who_imports_whom(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_ops_loads_shared_objects(path):
+def test_only_one_file_loads_shared_objects(path):
     loaders = re.findall(
         r"load_op_library\(|load_library\(|ctypes|cffi|_tf_ops\.so|import _core|bnn_tf\._core", path.read_text()
     )
-    assert not loaders or path == PACKAGE / "ops.py", loaders
+    assert not loaders or path == PACKAGE / "loading.py", loaders
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_ops_knows_tensorflow_by_name(path):
     """Quantizers, layers and models are written with Keras, so that they run on its other backends."""
-    if part_of(path) in ("quantizers", "geometry", "composed", "layers", "freezing", "models", "data", "ops", "native"):
+    if part_of(path) in KERAS_ONLY | {"data", "ops", "native"}:
         named = [name for name in top_level_imports(path) if name.split(".")[0] in ("tensorflow", "jax", "torch")]
         assert not named, named
-    if part_of(path) in ("quantizers", "geometry", "composed", "layers", "freezing", "models"):
+    if part_of(path) in KERAS_ONLY:
         assert not [name for name in imports(path) if name.split(".")[0] == "tensorflow"]
 
 
@@ -105,7 +127,8 @@ def test_importing_the_package_imports_neither_tensorflow_nor_keras(run_python):
 import sys
 import bnn_tf
 assert not {"tensorflow", "keras", "jax"} & set(sys.modules)
-assert {"ops", "layers", "quantizers", "models", "data", "training", "freeze", "__version__"} <= set(dir(bnn_tf))
+modules = {"ops", "layers", "quantizers", "models", "data", "training"}
+assert modules | {"binarize", "convolutionize", "freeze", "__version__"} <= set(dir(bnn_tf))
 from bnn_tf.layers import BinaryConv2D
 assert bnn_tf.layers.BinaryConv2D is BinaryConv2D and "keras" in sys.modules
 assert bnn_tf.freeze.__module__ == "bnn_tf.freezing"
