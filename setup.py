@@ -55,5 +55,15 @@ def cmake(*arguments: "str | Path") -> None:
 setup(
     ext_modules=[Extension("bnn_tf._core", sources=[]), Extension("bnn_tf._tf_ops", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
-    install_requires=[tensorflow_requirement(), "keras>=3.15", "numpy", "scipy", "pillow", "matplotlib", "rich", "scikit-learn", "typing_extensions"],
+    install_requires=[
+        tensorflow_requirement(),
+        "keras>=3.15",
+        "numpy",
+        "scipy",
+        "pillow",
+        "matplotlib",
+        "rich",
+        "scikit-learn",
+        "typing_extensions",
+    ],
 )
