@@ -153,7 +153,7 @@ class TestFolder:
             assert difference in str(error.value)
 
     def test_other_circumstances_are_reported(self, finished, digits, caplog, monkeypatch):
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setenv("OMP_NUM_THREADS", "7")
         training.train(network(), digits, RECIPE, seed=7, out=finished[1], resume=True)
         assert "other circumstances, so figures may differ: environment.threads" in caplog.text
 
