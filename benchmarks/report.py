@@ -41,10 +41,21 @@ def write_all(folder: Path, page: Path) -> None:
         address=_address(results),
         growth_address=_address(growth),
         tables=tables,
+        others=_others(folder),
         results=where,
         pictures="\n\n".join(f"![{name}]({where}/{name})" for name in _pictures(results)),
     )
     page.write_text(text, encoding="utf-8")
+
+
+def _others(folder: Path) -> str:
+    """What runs of their own say, in folders inside `folder`: with several threads on a quiet machine, for one."""
+    texts = []
+    for path in sorted(folder.glob("*/layers.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        title = path.parent.name.replace("-", " ").capitalize()
+        texts.append(f"## {title}, in a run of its own\n\n{_address(results)}\n\n{write_tables(results, path.parent)}")
+    return "\n".join(texts)
 
 
 def write_tables(results: dict[str, Any], folder: Path) -> str:
