@@ -20,16 +20,17 @@ __all__ = [
     "ops",
     "pack",
     "quantizers",
+    "runtime",
     "summary",
     "training",
 ]
 
 if TYPE_CHECKING:
-    from bnn_tf import data, layers, models, ops, quantizers, training
+    from bnn_tf import data, layers, models, ops, quantizers, runtime, training
     from bnn_tf.binarizing import binarize
     from bnn_tf.convolutionizing import convolutionize
+    from bnn_tf.counting.summary import summary
     from bnn_tf.freezing import freeze
-    from bnn_tf.models.summary import summary
     from bnn_tf.packing import pack
 
 # Functions, by the module that they come from; the other public names are modules.
@@ -38,7 +39,7 @@ _FUNCTIONS = {
     "convolutionize": "convolutionizing",
     "freeze": "freezing",
     "pack": "packing",
-    "summary": "models.summary",
+    "summary": "counting.summary",
 }
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bnn_tf.errors import ArgumentError
+from bnn_tf.text import text_table
 
 # What can be timed: the ops of this package with a packed kernel and with a float one (packed in the call),
 # TensorFlow's, and the binary convolution composed of TensorFlow's.
@@ -354,12 +355,7 @@ def table(rows: Mapping[str, Mapping[str, Figure]]) -> str:
     for layer, of in rows.items():
         times = [f"{of[name].seconds * 1e6:.1f}" for name in names]
         lines.append([layer, *times, *(f"{of[name].times_as_fast:.2f}" for name in others)])
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        line[0].ljust(widths[0])
-        + "".join("  " + cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        for line in lines
-    )
+    return text_table(lines[0], lines[1:])
 
 
 def save(

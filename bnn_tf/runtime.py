@@ -207,21 +207,17 @@ class PackedModel:
 
         >>> # print(model.summary())
         """
+        from bnn_tf.text import text_table
+
         shapes = self._model.shapes((None, *self.default_shape))
         weights = [self._weights(node) for node in self._graph["nodes"]]
-        rows: list[tuple[str, ...]] = [("node", "op", "output", "1-bit weights", "float weights")]
+        header = ("node", "op", "output", "1-bit weights", "float weights")
+        rows: list[tuple[str, ...]] = []
         for node, shape, (binary, real) in zip(self._graph["nodes"], shapes, weights, strict=True):
             sizes = "×".join("?" if size is None else str(size) for size in shape[1:])
             rows.append((node["name"], node["op"], sizes, f"{binary:,}" if binary else "", f"{real:,}" if real else ""))
-        rows.append(("total", "", "", *(f"{sum(part):,}" for part in zip(*weights, strict=True))))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 3 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
+        total = ("total", "", "", *(f"{sum(part):,}" for part in zip(*weights, strict=True)))
+        lines = text_table(header, rows, total, left=3).splitlines()
         rule = "-" * len(lines[0])
         title = (
             f"{self.name}: {self._model.file_bytes:,} bytes, input {self.input_shape}, {self.provenance['producer']}"

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "": {
         "binarizing",
         "convolutionizing",
+        "counting",
         "freezing",
         "ops",
         "layers",
@@ -28,34 +29,37 @@ MAY_IMPORT = {
         "data",
         "training",
         "packing",
+        "runtime",
     },
     "errors": set(),
+    "text": set(),
     "quantizers": set(),
     "geometry": set(),
     "arguments": {"quantizers", "geometry"},
     "composed": {"quantizers", "geometry"},
     "native": {"arguments", "quantizers", "geometry"},
     "loading": {"_core", "_build_info"},
-    "runtime": {"loading"},
+    "runtime": {"loading", "text"},
     "ops": {"arguments", "composed", "loading", "native", "quantizers", "geometry"},
     "layers": {"ops", "quantizers"},
     "cloning": set(),
     "freezing": {"cloning", "layers"},
-    "binarizing": {"cloning", "layers", "models"},
+    "binarizing": {"cloning", "layers", "models", "text"},
     "convolutionizing": {"cloning", "layers"},
-    "models": {"layers", "quantizers"},
-    "packing": {"cloning", "layers", "models", "ops"},
+    "counting": {"layers", "text"},
+    "models": {"counting", "layers", "quantizers", "text"},
+    "packing": {"cloning", "counting", "layers", "ops"},
     "data": set(),
     "plots": set(),
-    "training": {"data", "layers", "models", "ops", "plots", "quantizers"},
-    "bench": {"ops"},
-    "commands": {"bench", "data", "models", "packing", "runtime", "training"},
+    "training": {"data", "layers", "models", "ops", "plots", "quantizers", "text"},
+    "bench": {"ops", "text"},
+    "commands": {"bench", "counting", "data", "models", "packing", "runtime", "training"},
     "cli": {"commands"},
 }
 
 # Written with Keras alone, so that they run on each of its backends.
 KERAS_ONLY = {"quantizers", "geometry", "composed", "layers", "models"}
-KERAS_ONLY |= {"cloning", "freezing", "binarizing", "convolutionizing", "packing"}
+KERAS_ONLY |= {"cloning", "counting", "freezing", "binarizing", "convolutionizing", "packing"}
 
 
 def part_of(path):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from bnn_tf import layers, models
+from bnn_tf.layers import ZeroMaps
 from bnn_tf.layers.binary import BinaryLayer
-from bnn_tf.models.residual import ZeroMaps
 
 SMALL = {"input_shape": (32, 32, 3), "classes": 10, "width": 0.125}
 

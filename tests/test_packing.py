@@ -10,7 +10,7 @@ from test_models import EVERY
 
 import bnn_tf
 from bnn_tf import layers
-from bnn_tf.models.residual import ZeroMaps
+from bnn_tf.layers import ZeroMaps
 from bnn_tf.runtime import PackedModel
 
 L = keras.layers

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from bnn_tf.models.text import text_table
+from bnn_tf.text import text_table
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
         return predict.summary(options.model)
     with quiet():
         from bnn_tf import models
-        from bnn_tf.models.summary import summary
+        from bnn_tf.counting.summary import summary
         from bnn_tf.models.table import without_weights
 
     path = Path(options.model)

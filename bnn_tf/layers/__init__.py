@@ -9,14 +9,17 @@ from bnn_tf.layers.frozen import (
     FrozenBinaryDense,
     FrozenBinaryDenseInput,
 )
+from bnn_tf.layers.initializers import Blur
 from bnn_tf.layers.lrn import LocalResponseNormalization
 from bnn_tf.layers.windows import Windows
+from bnn_tf.layers.zero_maps import ZeroMaps
 
 __all__ = [
     "BinaryConv2D",
     "BinaryConvInput2D",
     "BinaryDense",
     "BinaryDenseInput",
+    "Blur",
     "FrozenBinaryConv2D",
     "FrozenBinaryConvInput2D",
     "FrozenBinaryDense",
@@ -24,4 +27,5 @@ __all__ = [
     "LocalResponseNormalization",
     "WeightClip",
     "Windows",
+    "ZeroMaps",
 ]

@@ -4,6 +4,8 @@
 >>> model = models.build("lenet", scheme="xnor", input_shape=(8, 8, 1), classes=10)
 """
 
+from bnn_tf.counting.macs import Macs, register_macs
+from bnn_tf.counting.size import Size, model_size
 from bnn_tf.models.alexnet import alexnet, alexnet_cifar, alexnet_torch
 from bnn_tf.models.binarynet import binarynet
 from bnn_tf.models.bireal import bireal_cifar, bireal_resnet18
@@ -11,7 +13,6 @@ from bnn_tf.models.cnn import cnn_cifar, cnn_mnist
 from bnn_tf.models.faces import nnet, tronnet
 from bnn_tf.models.googlenet import googlenet
 from bnn_tf.models.lenet import lenet, lenet5
-from bnn_tf.models.macs import Macs, register_macs
 from bnn_tf.models.mlp import mlp_cifar, mlp_mnist
 from bnn_tf.models.mobilenet import mobilenet_v2, mobilenet_v2_small
 from bnn_tf.models.network import Network, Options
@@ -22,7 +23,6 @@ from bnn_tf.models.resnet import resnet18, resnet34, resnet50, resnet101, resnet
 from bnn_tf.models.resnet_cifar import resnet14, resnet32, resnet110, resnet_cifar, resnet_wide_cifar
 from bnn_tf.models.resnext import resnext50_32x4d
 from bnn_tf.models.schemes import SCHEMES, Scheme
-from bnn_tf.models.size import Size, model_size
 from bnn_tf.models.vgg import vgg11, vgg13, vgg16, vgg19
 from bnn_tf.models.xnor_alexnet import xnor_alexnet
 from bnn_tf.models.zfnet import zfnet

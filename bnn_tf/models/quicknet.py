@@ -103,7 +103,7 @@ def _block(net: Network, x: Any, *, name: str) -> Any:
 def _transition(net: Network, x: Any, filters: int, strides: int, *, name: str) -> Any:
     x = keras.layers.ReLU(name=f"{name}_relu")(x)
     x = keras.layers.MaxPooling2D(strides, strides=1, name=f"{name}_pool")(x)
-    blur = _depthwise(3, strides=strides, depthwise_initializer=Blur(), trainable=False, name=f"{name}_blur")
+    blur = _depthwise(3, strides=strides, depthwise_initializer=layers.Blur(), trainable=False, name=f"{name}_blur")
     return _pointwise(net, blur(x), filters, name=name)
 
 
@@ -112,20 +112,3 @@ def _pointwise(net: Network, x: Any, filters: int, *, name: str) -> Any:
 
 
 _depthwise = partial(keras.layers.DepthwiseConv2D, padding="same", use_bias=False)
-
-
-@keras.saving.register_keras_serializable(package="bnn_tf")
-class Blur(keras.initializers.Initializer):
-    """Makes a depthwise 3×3 kernel average with weights (1, 2, 1) each way, so that striding doesn't alias.
-
-    Example:
-
-    >>> Blur()((3, 3, 2, 1)).shape   # (3, 3, 2, 1)
-
-    Source: Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019.
-    """
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        line = keras.ops.convert_to_tensor([0.25, 0.5, 0.25], dtype=dtype or "float32")
-        window = keras.ops.reshape(keras.ops.outer(line, line), (3, 3, 1, 1))
-        return keras.ops.broadcast_to(window, shape)

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from bnn_tf.errors import ArgumentError, unknown_name
+from bnn_tf.layers import ZeroMaps
 from bnn_tf.models.blocks import batch_norm, conv_block
 from bnn_tf.models.network import Network
 from bnn_tf.models.schemes import FLOAT, Scheme
@@ -228,33 +229,3 @@ def birealized_conv(net: Network, x: Any, filters: int, strides: int, *, name: s
     y = batch_norm(f"{name}_bn")(y)
     straight = pooled_projection(net, x, maps, strides, name=f"{name}_shortcut")
     return keras.layers.Add(name=f"{name}_add")([straight, y]) if signs else add_relu(straight, y, name)
-
-
-@keras.saving.register_keras_serializable(package="bnn_tf")
-class ZeroMaps(keras.layers.Layer):
-    """Adds feature maps of zeros on both sides of those that come in, up to `filters`; it has no weights.
-
-    Args:
-        filters: int, how many feature maps go out; at least as many as come in.
-        **kwargs: `name`, `dtype`: as in any Keras layer.
-
-    Example:
-
-    >>> ZeroMaps(32)(np.ones((1, 4, 4, 16))).shape   # (1, 4, 4, 32)
-
-    Source: He et al., "Deep Residual Learning for Image Recognition", 2015, section 4.2, option A.
-    """
-
-    def __init__(self, filters: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.filters = filters
-
-    def call(self, inputs: Any) -> Any:
-        missing = self.filters - inputs.shape[-1]
-        return keras.ops.pad(inputs, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        return (*input_shape[:-1], self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters}

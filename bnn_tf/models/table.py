@@ -12,9 +12,9 @@ from typing import TypeVar
 import keras
 
 from bnn_tf import models
+from bnn_tf.counting.summary import Summary, summary
 from bnn_tf.models.registry import Description, describe
-from bnn_tf.models.summary import Summary, summary
-from bnn_tf.models.text import shape_text, text_table
+from bnn_tf.text import shape_text, text_table
 
 Result = TypeVar("Result")
 

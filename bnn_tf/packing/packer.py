@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 import bnn_tf
+from bnn_tf.counting.size import model_size
 from bnn_tf.errors import ArgumentError
-from bnn_tf.models.size import model_size
 from bnn_tf.packing import weighted, weightless  # noqa: F401  they register the rules
 from bnn_tf.packing.converting import convert
 from bnn_tf.packing.graph import Graph

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from bnn_tf import layers
-from bnn_tf.models.residual import ZeroMaps
+from bnn_tf.layers import ZeroMaps
 from bnn_tf.packing.converting import Step, rule
 from bnn_tf.packing.graph import Node
 

@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 
 from bnn_tf.data import Dataset, augmentation
 from bnn_tf.errors import ArgumentError
-from bnn_tf.models.text import shape_text, text_table
+from bnn_tf.text import shape_text, text_table
 from bnn_tf.training.batches import EVALUATION_BATCH
 from bnn_tf.training.metrics import FIGURES, ClassMetrics, confusion_matrix, top_k_right
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.models.text import text_table
+from bnn_tf.text import text_table
 from bnn_tf.training.evaluation import Report, csv_text, percent
 from bnn_tf.training.metrics import FIGURES
 

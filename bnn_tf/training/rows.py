@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bnn_tf.models.text import text_table
+from bnn_tf.text import text_table
 from bnn_tf.training.grid import Cell, Grid
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
+from bnn_tf.counting.inputs import symbolic_inputs
+from bnn_tf.counting.macs import Macs
+from bnn_tf.counting.size import Size, layer_size
+from bnn_tf.counting.trace import Trace
 from bnn_tf.errors import ArgumentError
 from bnn_tf.layers.frozen import FrozenLayer
-from bnn_tf.models.inputs import symbolic_inputs
-from bnn_tf.models.macs import Macs
-from bnn_tf.models.size import Size, layer_size
-from bnn_tf.models.text import shape_text, text_table
-from bnn_tf.models.trace import Trace
+from bnn_tf.text import shape_text, text_table
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.models.text import is_shape, shape_text
+from bnn_tf.text import is_shape, shape_text
 
 
 def symbolic_inputs(model: keras.Model, input_shape: Any) -> Any:

@@ -13,10 +13,10 @@ from typing import Any
 
 import keras
 
+from bnn_tf.counting.macs import Macs, Rule, count, no_rule
+from bnn_tf.counting.rules import rule_for
 from bnn_tf.errors import ArgumentError
-from bnn_tf.models.macs import Macs, Rule, count, no_rule
-from bnn_tf.models.rules import rule_for
-from bnn_tf.models.text import shape_text
+from bnn_tf.text import shape_text
 
 
 @dataclass

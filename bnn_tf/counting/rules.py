@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from bnn_tf.models.macs import Macs, Rule, Shape, count, find_rule, no_rule, register_macs
+from bnn_tf.counting.macs import Macs, Rule, Shape, count, find_rule, no_rule, register_macs
 
 
 def _none(layer: Any, inputs: Any, outputs: Any) -> int:
