@@ -313,3 +313,24 @@ class TestErrors:
 
     def test_quicknet_at_its_smallest(self):
         assert models.quicknet(**SMALL | {"input_shape": (29, 29, 3)}).output_shape == (None, 10)
+
+
+LOADING = """
+import sys
+import keras
+import bnn_tf.layers
+
+assert "bnn_tf.models" not in sys.modules
+for path in sys.argv[1:]:
+    print(keras.models.load_model(path).name)
+"""
+
+
+def test_a_file_needs_the_layers_alone(run_python, tmp_path):
+    """Whatever a network is made of: its builder isn't needed to load it."""
+    paths = []
+    for name in ("resnet_cifar", "quicknet", "bireal_cifar"):
+        path = tmp_path / f"{name}.keras"
+        models.build(name, "xnor", input_shape=(32, 32, 3), classes=3, width=0.1).save(path)
+        paths.append(path)
+    assert run_python(LOADING, *paths).split() == ["resnet_cifar_xnor", "quicknet_xnor", "bireal_cifar_xnor"]
