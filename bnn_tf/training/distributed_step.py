@@ -62,7 +62,6 @@ class Steps:
         model = self._model
         weights = [tf.convert_to_tensor(variable.value) for variable in model.trainable_variables]
         states = [tf.convert_to_tensor(variable.value) for variable in model.non_trainable_variables]
-        layout: _Layout = _Layout()
         layout = _Layout()
         run = partial(self._train_replica, layout, step, images, weights, states)
         total, own = self._first(self._strategy.run(run))
