@@ -20,7 +20,7 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     logging.basicConfig(format="bnn-tf: %(message)s", level=logging.WARNING)
     logging.getLogger("bnn_tf").setLevel(logging.INFO)
     try:
@@ -39,7 +39,8 @@ def _fail(message: str, code: int = UserError.exit_code) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `bnn-tf`: what it says of itself is what the documentation of the commands is made of."""
     parser = argparse.ArgumentParser(prog="bnn-tf", description="Binary neural networks that really are one bit.")
     parser.add_argument("--version", action="version", version=f"bnn-tf {bnn_tf.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

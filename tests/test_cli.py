@@ -66,7 +66,7 @@ class TestParser:
         ]
 
     def test_defaults_are_the_digits_comparison(self):
-        options = cli._parser().parse_args(["compare"])
+        options = cli.make_parser().parse_args(["compare"])
         assert (options.model, options.data, options.seed) == (["lenet"], ["digits"], [0])
         assert options.schemes == ["float", "bwn", "dorefa", "xnor"]
 

@@ -193,7 +193,7 @@ class TestWide:
             "bnn-tf compare --model lenet --data digits --schemes bwn --widths 0.125 0.25 --epochs 1 --batch-size 40 "
             "--learning-rate 0.001 --seed 3 5"
         )
-        options = cli._parser().parse_args(shlex.split(comparison.command)[1:])
+        options = cli.make_parser().parse_args(shlex.split(comparison.command)[1:])
         assert (options.widths, options.seed, options.epochs) == ([0.125, 0.25], [3, 5], 1)
 
     def test_networks_and_data_sets(self, tmp_path):

@@ -40,7 +40,7 @@ def test_the_commands_parse():
     shown = {"models", "summary", "data", "train", "evaluate", "compare", "pack", "predict", "bench"}
     assert {line.split()[0] for line in lines} == shown
     for line in lines:
-        cli._parser().parse_args(shlex.split(line))
+        cli.make_parser().parse_args(shlex.split(line))
 
 
 def test_the_tables_name_every_scheme():

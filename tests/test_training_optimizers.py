@@ -119,6 +119,7 @@ class TestOptimizers:
             # Two steps with the gradient 1 from the weight 0, rate 0.1; by the papers' formulas.
             ("sgd", -0.2),
             ("momentum", -(0.1 + 0.1 * 1.9)),
+            ("nesterov", -(0.1 * 1.9 + 0.1 * (1 + 0.9 * 1.9))),
             ("adam", -0.2),
             ("adamw", -0.2),
             ("adadelta", None),

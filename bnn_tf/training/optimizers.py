@@ -139,8 +139,8 @@ def _optimizer(treatment: _Treatment, recipe: Recipe, steps_per_epoch: int) -> k
     match treatment.optimizer:
         case "sgd":
             return keras.optimizers.SGD(rate, weight_decay=decay)
-        case "momentum":
-            return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
+        case "momentum" | "nesterov" as name:
+            return keras.optimizers.SGD(rate, recipe.momentum, nesterov=name == "nesterov", weight_decay=decay)
         case "adadelta":
             return keras.optimizers.Adadelta(rate, weight_decay=decay)
         case "adamw":

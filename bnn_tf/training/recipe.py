@@ -7,7 +7,7 @@ from typing import Any
 
 from bnn_tf.errors import ArgumentError, unknown_name
 
-OPTIMIZERS = ("sgd", "momentum", "adadelta", "adam", "adamw")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adadelta", "adam", "adamw")
 BINARY_OPTIMIZERS = (*OPTIMIZERS, "bop")
 SCHEDULES = ("constant", "cosine", "plateau")
 BALANCED = "balanced"
@@ -22,10 +22,10 @@ class Recipe:
         epochs: int, at least 1.
         batch_size: int, images a step.
         learning_rate: float, at the start; the rates of a step schedule stand in its place.
-        optimizer: "sgd", "momentum" (SGD with momentum), "adadelta", "adam" or "adamw".
+        optimizer: "sgd", "momentum" (SGD with momentum), "nesterov" (with Nesterov's), "adadelta", "adam" or "adamw".
         schedule: "constant", "cosine", "plateau", or steps as "epoch:rate,...", "0:0.1,14:0.02,29:0.004" say.
         warmup_epochs: over how many epochs the rate rises from nearly 0 to what the schedule says; may be a fraction.
-        momentum: of "momentum".
+        momentum: of "momentum" and "nesterov".
         weight_decay: the share of the learning rate by which float kernels shrink a step; binary kernels, biases and
             normalisations never do. None is the optimizer's own: 0.004 for "adamw", otherwise 0.
         binary_optimizer: for the latent kernels of binary layers: one of the optimizers, or "bop". None is `optimizer`.
