@@ -102,7 +102,7 @@ def _thesis() -> Experiment:
 def _lenet() -> Experiment:
     runs = [
         Run(f"{data}", scheme, f"--model lenet --scheme {scheme} --data {data} --epochs 20", seed)
-        for data in ("mnist", "fashion_mnist")
+        for data in ("mnist", "fashion-mnist")
         for seed in range(3)
         for scheme in _SCHEMES
     ]

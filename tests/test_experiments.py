@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from conftest import ROOT
 
-from bnn_tf import cli
+from bnn_tf import cli, data, models
 from experiments import page, running
 from experiments.__main__ import main
 from experiments.plans import EXPERIMENTS, Experiment, Run
@@ -45,6 +45,7 @@ class TestPlans:
         for run in EXPERIMENTS[name].runs:
             options = parser.parse_args(run.command({needed: needed for needed in run.needs}, "out"))
             assert (options.seed, options.out) == (run.seed, "out")
+            assert options.data in data.list_datasets() and options.model in models.list_models()
 
     @pytest.mark.parametrize("name", EXPERIMENTS)
     def test_what_a_run_needs_comes_before_it(self, name):
