@@ -7,8 +7,9 @@
 #   ./build_ops.sh neon [FILTER]   the C++ tests for 64-bit ARM in an emulator: a choice of them, or those that FILTER names
 #   ./build_ops.sh bench [ARGS]    the C++ benchmarks, with Google Benchmark's arguments
 #   ./build_ops.sh lint            ruff, clang-format, mypy
+#   ./build_ops.sh docs            the documentation site, into build/site; a warning is an error
 #   ./build_ops.sh demo [ARGS]     build, then `bnn-tf compare ARGS`
-#   ./build_ops.sh all             lint, bench, demo, test
+#   ./build_ops.sh all             lint, docs, bench, demo, test
 #
 # Works in the virtual environment that is active, else in ./.venv, which it makes; it installs what is missing there.
 set -euo pipefail
@@ -204,6 +205,27 @@ lint() {
   mypy
 }
 
+# What an extra of pyproject.toml asks for, without the package itself, which is there.
+extra_requirements() {
+  python - "$1" <<'PYTHON'
+import sys
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    from pip._vendor import tomli as tomllib
+with open("pyproject.toml", "rb") as file:
+    print("\n".join(tomllib.load(file)["project"]["optional-dependencies"][sys.argv[1]]))
+PYTHON
+}
+
+docs() {
+  prepare
+  python -m pip install --quiet --requirement <(extra_requirements docs)
+  say "Documentation"
+  python -m mkdocs --quiet build --strict --clean
+  printf 'build/site/index.html; with search: python -m http.server --directory build/site\n'
+}
+
 demo() {
   build
   say "bnn-tf compare $*"
@@ -228,8 +250,9 @@ case "$command" in
   neon) neon "$@" ;;
   bench) bench "$@" ;;
   lint) lint ;;
+  docs) docs ;;
   demo) demo "$@" ;;
-  all) lint; bench; demo; run_tests ;;
+  all) lint; docs; bench; demo; run_tests ;;
   help | -h | --help) usage ;;
-  *) usage >&2; fail "unknown command \"$command\". Expected one of: build, test, sanitize, neon, bench, lint, demo, all." ;;
+  *) usage >&2; fail "unknown command \"$command\". Expected one of: build, test, sanitize, neon, bench, lint, docs, demo, all." ;;
 esac
