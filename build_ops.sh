@@ -222,7 +222,7 @@ docs() {
   prepare
   python -m pip install --quiet --requirement <(extra_requirements docs)
   say "Documentation"
-  python -m mkdocs --quiet build --strict --clean
+  NO_MKDOCS_2_WARNING=1 python -m mkdocs --quiet build --strict --clean
   printf 'build/site/index.html; with search: python -m http.server --directory build/site\n'
 }
 

@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -179,6 +180,17 @@ class TestIncludes:
 def test_links_lead_to_pages(source, page, link, expected, hook):
     """What does not exist is left for the build to warn of."""
     assert hook("links").rewrite(link, source, page) == expected
+
+
+def test_addresses_are_well_formed():
+    """Whether they still answer is nothing that a test without a network could say."""
+    pages = [*PAGES, *ROOT.glob("*.md")]
+    found = {address for page in pages for address in re.findall(r"https?:[^\s)>`\"]*", page.read_text("utf-8"))}
+    assert found
+    for address in found:
+        parts = urlsplit(address)
+        assert re.fullmatch(r"[\w-]+(\.[\w-]+)+", parts.hostname or ""), address
+        assert parts.scheme == "https" and not parts.username, address
 
 
 def test_what_is_fetched_is_found(hook, tmp_path):

@@ -219,3 +219,4 @@ _MAKERS: dict[str, Callable[[str, list[str]], Transform]] = {
 }
 
 AUGMENTATIONS = tuple(sorted(_MAKERS))
+"""The names that `augmentation` knows."""

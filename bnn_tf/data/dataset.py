@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from bnn_tf.data.augmentation import Augmentation
     from bnn_tf.data.pipeline import Batches
 
-# An array, or files that read like one.
 Images = npt.NDArray[np.uint8] | ImageFiles
+"""An array, or files that read like one."""
 
 PARTS = ("train", "test")
 

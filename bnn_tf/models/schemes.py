@@ -56,6 +56,7 @@ FLOAT = Scheme("float", keras.layers.Conv2D, keras.layers.Dense, False, False)
 
 _ALL = (FLOAT, _weights_only("bwn", "channel"), _weights_only("dorefa", "tensor"), _with_input("xnor"))
 SCHEMES = {scheme.name: scheme for scheme in _ALL}
+"""Every scheme, by its name."""
 
 
 def get_scheme(name: str) -> Scheme:

@@ -29,11 +29,10 @@ def public_names(module: str) -> list[str]:
 
 def missing_names(inventory: Path) -> list[str]:
     """Public names that the built reference doesn't have; `inventory` is the objects.inv that it writes."""
-    head, body = re.match(rb"((?:#.*\n){4})(.*)", inventory.read_bytes(), re.DOTALL).groups()  # type: ignore[union-attr]
-    assert b"zlib" in head
-    there = {line.split(" ", 1)[0] for line in zlib.decompress(body).decode().splitlines()}
-    wanted = [f"bnn_tf.{module}.{name}" for module in public_modules() for name in public_names(module)]
-    return [name for name in wanted if name not in there]
+    *_, packed = inventory.read_bytes().split(b"\n", 4)  # four lines say what it is
+    there = {line.split(" ", 1)[0] for line in zlib.decompress(packed).decode().splitlines()}
+    wanted = [(f"bnn_tf.{module}.{name}", name) for module in public_modules() for name in public_names(module)]
+    return [path for path, name in wanted if path not in there and f"{path}.{name}" not in there]
 
 
 def fetched(site: Path) -> Iterator[tuple[str, str]]:

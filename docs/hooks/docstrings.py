@@ -15,12 +15,15 @@ import griffe
 _PARAGRAPH = re.compile(
     r"^(Source|Sources|Formula|Pseudo-gradient|Input shape|Output shape): *(\n?(?:.+\n?)+)", re.MULTILINE
 )
+# `filters, kernel_size,` and more names on the next line.
+_BROKEN_NAMES = re.compile(r"^(    \S[^:\n]*,)\n {8}(?=\S)", re.MULTILINE)
 _EXAMPLE = re.compile(r"^(?:Example:\n+)?((?:>>>.*\n?)(?:.+\n?)*)", re.MULTILINE)
 
 
 def to_markdown(text: str) -> str:
     """A docstring whose own sections are Markdown."""
-    text = _PARAGRAPH.sub(_paragraph, f"{inspect.cleandoc(text)}\n")
+    text = _BROKEN_NAMES.sub(r"\1 ", f"{inspect.cleandoc(text)}\n")
+    text = _PARAGRAPH.sub(_paragraph, text)
     return _EXAMPLE.sub(lambda match: f"**Example**\n\n```pycon\n{match[1].rstrip()}\n```\n", text)
 
 

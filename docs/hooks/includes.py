@@ -6,11 +6,14 @@
 <!-- include: the data sets -->                 the list that `bnn-tf data` prints
 <!-- include: the functions of bnn_tf -->       for mkdocstrings: all in `bnn_tf.__all__` that is no module
 <!-- include: the front ends -->                for mkdocstrings: the modules of `bnn_tf.frontends`
+<!-- include: namesakes in MODULE -->          for mkdocstrings: functions with the name of the file that they come from
 """
 
 import re
 from collections.abc import Callable
+from functools import partial
 
+import checks
 import command_line
 import links
 
@@ -85,9 +88,20 @@ def front_ends() -> str:
     return "\n".join(f"::: bnn_tf.frontends.{name}" for name in found)
 
 
+def namesakes(module: str) -> str:
+    """What a package exports under the name of the file that it stands in, which mkdocstrings takes for the file."""
+    names = [name for name in checks.public_names(module) if (links.PACKAGE / module / f"{name}.py").exists()]
+    option = "    options:\n      heading: {path}\n      toc_label: {name}"
+    return "\n".join(
+        f"::: bnn_tf.{module}.{name}.{name}\n{option.format(path=f'bnn_tf.{module}.{name}', name=name)}"
+        for name in names
+    )
+
+
 _GENERATORS: dict[str, Callable[[], str]] = {
     "the command line": command_line.markdown,
     "the data sets": data_sets,
     "the functions of bnn_tf": functions,
     "the front ends": front_ends,
+    **{f"namesakes in {module}": partial(namesakes, module) for module in checks.public_modules()},
 }
