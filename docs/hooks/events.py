@@ -68,7 +68,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Draws the formulas."""
-    return formulas.to_mathml(html)
+    return formulas.draw(html)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -37,11 +37,23 @@ def rewrite(markdown: str, source: str, page: str) -> str:
         place = _place(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))
         if place is None:
             return match[0] if picture else label
+        if label == target:
+            label = _title(place) or label
         relative = posixpath.relpath(place, posixpath.dirname(page))
         return f"{picture}[{label}]({relative}{f'#{anchor}' if anchor else ''})"
 
     parts = _CODE.split(markdown)
     return "".join(part if index % 2 else _LINK.sub(replace, part) for index, part in enumerate(parts))
+
+
+def _title(place: str) -> str | None:
+    """What a page calls itself."""
+    found = (
+        re.search(r"^# (.+)$", (ROOT / place).read_text(encoding="utf-8"), re.MULTILINE)
+        if (ROOT / place).is_file()
+        else None
+    )
+    return found[1] if found else None
 
 
 def _place(path: str) -> str | None:
