@@ -172,6 +172,7 @@ class TestIncludes:
             "[a](02.md) [b](../faq.md)",
         ),
         ("README.md", "docs/index.md", "[the `tests`](tests/oracle.py)", "the `tests`"),
+        ("README.md", "docs/index.md", "[docs/models.md](docs/models.md)", "[The networks](models.md)"),
         ("README.md", "docs/index.md", "[a](docs/nothing.md)", "[a](nothing.md)"),
         ("README.md", "docs/index.md", "[a](nothing.txt)", "[a](../nothing.txt)"),
         ("README.md", "docs/index.md", "[a](https://x.org/y) `[a](b)`", "[a](https://x.org/y) `[a](b)`"),

@@ -43,7 +43,12 @@ def _drawing(formula: str) -> str:
     from matplotlib.mathtext import math_to_image
 
     file = io.StringIO()
-    settings = {"svg.fonttype": "path", "mathtext.fontset": "stix", "svg.hashsalt": "bnn_tf"}
+    settings = {
+        "mathtext.fontset": "stix",
+        "savefig.facecolor": "none",
+        "svg.fonttype": "path",
+        "svg.hashsalt": "bnn_tf",
+    }
     try:
         with matplotlib.rc_context(settings):
             spaced = _SUM.sub(lambda match: rf"\;{match[0]}\;", formula).replace(r"\frac", r"\dfrac")

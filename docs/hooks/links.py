@@ -15,8 +15,10 @@ PACKAGE = ROOT / "bnn_tf"
 # Where the site shows what lies elsewhere in the repository.
 PAGES = {"README.md": "docs/index.md", "CONTRIBUTING.md": "docs/contributing.md", "CHANGELOG.md": "docs/changelog.md"}
 
-_CODE = re.compile(r"(^```.*?^```|^~~~.*?^~~~|``.+?``|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
-_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
+# Code, in which nothing is a link, or a link, whose label may have code in it.
+_LINK = re.compile(
+    r"^```.*?^```|``.+?``|`[^`\n]+`|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)", re.DOTALL | re.MULTILINE
+)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|/")
 
 
@@ -31,7 +33,7 @@ def rewrite(markdown: str, source: str, page: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         picture, label, target = match.groups()
-        if _ELSEWHERE.match(target):
+        if target is None or _ELSEWHERE.match(target):
             return match[0]
         path, _, anchor = target.partition("#")
         place = _place(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))
@@ -42,17 +44,13 @@ def rewrite(markdown: str, source: str, page: str) -> str:
         relative = posixpath.relpath(place, posixpath.dirname(page))
         return f"{picture}[{label}]({relative}{f'#{anchor}' if anchor else ''})"
 
-    parts = _CODE.split(markdown)
-    return "".join(part if index % 2 else _LINK.sub(replace, part) for index, part in enumerate(parts))
+    return _LINK.sub(replace, markdown)
 
 
 def _title(place: str) -> str | None:
     """What a page calls itself."""
-    found = (
-        re.search(r"^# (.+)$", (ROOT / place).read_text(encoding="utf-8"), re.MULTILINE)
-        if (ROOT / place).is_file()
-        else None
-    )
+    text = (ROOT / place).read_text(encoding="utf-8") if (ROOT / place).is_file() else ""
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
     return found[1] if found else None
 
 
