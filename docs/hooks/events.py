@@ -11,7 +11,7 @@ import checks
 import formulas
 import includes
 import links
-import notebooks
+import notebook_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -26,7 +26,7 @@ OPTIONAL = ("deploying.md", "pictures.md", "tflearn.md")
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Adds the notebooks to the navigation."""
-    config.nav = navigation(config.nav or [], [f"notebooks/{path.stem}.md" for path in notebooks.found()])
+    config.nav = navigation(config.nav or [], notebook_pages.pages())
     return config
 
 
@@ -45,9 +45,11 @@ def navigation(entries: list[Any], pages: list[str]) -> list[Any]:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the notebooks as pages, and the pictures of the results."""
-    for path in notebooks.found():
-        markdown, pictures = notebooks.convert(path)
-        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=markdown))
+    if text := notebook_pages.introduction():
+        files.append(File.generated(config, notebook_pages.INDEX, content=text))
+    for path in notebook_pages.found():
+        markdown, pictures = notebook_pages.convert(path)
+        files.append(File.generated(config, notebook_pages.page_of(path), content=markdown))
         for name, content in pictures.items():
             files.append(File.generated(config, f"notebooks/{name}", content=content))
     for path in sorted((links.ROOT / "results").rglob("*.png")):

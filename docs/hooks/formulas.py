@@ -18,7 +18,7 @@ _SVG = re.compile(
 )
 _POINTS = 10  # to an em
 # Matplotlib sets no space behind a sum.
-_SUM = re.compile(r"\\sum(?:_\{(?:[^{}]|\{[^{}]*\})*\})?")
+_SUM = re.compile(r"\\sum(?:[_^](?:\w|\{(?:[^{}]|\{[^{}]*\})*\}))*")
 
 
 def draw(page: str) -> str:

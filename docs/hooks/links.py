@@ -7,13 +7,19 @@ picture that is carried along, or a source file, of which the site shows the nam
 
 import posixpath
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bnn_tf"
 
 # Where the site shows what lies elsewhere in the repository.
-PAGES = {"README.md": "docs/index.md", "CONTRIBUTING.md": "docs/contributing.md", "CHANGELOG.md": "docs/changelog.md"}
+PAGES = {
+    "README.md": "docs/index.md",
+    "CONTRIBUTING.md": "docs/contributing.md",
+    "CHANGELOG.md": "docs/changelog.md",
+    "notebooks/README.md": "docs/notebooks/index.md",
+}
 
 # Code, in which nothing is a link, or a link, whose label may have code in it.
 _LINK = re.compile(
@@ -22,18 +28,19 @@ _LINK = re.compile(
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|/")
 
 
-def rewrite(markdown: str, source: str, page: str) -> str:
+def rewrite(markdown: str, source: str, page: str, kept: Collection[str] = ()) -> str:
     """Markdown with links as they must be on a page.
 
     Args:
         markdown: the text.
         source: the file that it stands in, from the root of the repository.
         page: the file of the site that shows it, "docs/index.md" say.
+        kept: what stays as it is: files that come with the page.
     """
 
     def replace(match: re.Match[str]) -> str:
         picture, label, target = match.groups()
-        if target is None or _ELSEWHERE.match(target):
+        if target is None or target in kept or _ELSEWHERE.match(target):
             return match[0]
         path, _, anchor = target.partition("#")
         place = _place(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))

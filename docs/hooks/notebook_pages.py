@@ -6,11 +6,35 @@ from pathlib import Path
 import links
 
 FOLDER = links.ROOT / "notebooks"
+INDEX = "notebooks/index.md"
 
 
 def found() -> list[Path]:
     """The notebooks there are, in their order."""
     return sorted(FOLDER.glob("*.ipynb"))
+
+
+def introduction() -> str | None:
+    """What notebooks/README.md says, as a page; None where there is none."""
+    readme = FOLDER / "README.md"
+    if not readme.is_file():
+        return None
+    return links.rewrite(readme.read_text(encoding="utf-8"), source_of(readme), f"docs/{INDEX}")
+
+
+def source_of(path: Path) -> str:
+    """The place of a file in the repository."""
+    return path.relative_to(links.ROOT).as_posix()
+
+
+def page_of(notebook: Path) -> str:
+    """The page of a notebook, from the site's root."""
+    return f"notebooks/{notebook.stem}.md"
+
+
+def pages() -> list[str]:
+    """All pages, in their order."""
+    return [*([INDEX] if introduction() else []), *map(page_of, found())]
 
 
 def convert(notebook: Path) -> tuple[str, dict[str, bytes]]:
@@ -26,11 +50,5 @@ def convert(notebook: Path) -> tuple[str, dict[str, bytes]]:
     pictures = dict(resources["outputs"])
     for name in pictures:
         markdown = markdown.replace(f"![png]({name})", f"![what the code above shows]({name})")
-    source = notebook.relative_to(links.ROOT).as_posix()
-    kept = {name: f"\0{index}\0" for index, name in enumerate(pictures)}  # these aren't files of the repository
-    for name, mark in kept.items():
-        markdown = markdown.replace(f"({name})", f"({mark})")
-    markdown = links.rewrite(markdown, source, f"docs/notebooks/{notebook.stem}.md")
-    for name, mark in kept.items():
-        markdown = markdown.replace(mark, name)
+    markdown = links.rewrite(markdown, source_of(notebook), f"docs/{page_of(notebook)}", kept=pictures)
     return re.sub(r"\n{3,}", "\n\n", markdown), pictures
