@@ -71,7 +71,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{page.stem}:{line[:50]}" for page, line in COMMANDS])
 def test_the_commands_parse(page, line):
-    cli._parser().parse_args(shlex.split(line.partition(" #")[0]))
+    cli.make_parser().parse_args(shlex.split(line.partition(" #")[0]))
 
 
 def test_the_scripts_commands_exist():

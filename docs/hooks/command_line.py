@@ -9,7 +9,7 @@ from bnn_tf import cli
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command, by its name."""
-    actions = cli._parser()._actions
+    actions = cli.make_parser()._actions
     return next(dict(action.choices) for action in actions if isinstance(action, argparse._SubParsersAction))
 
 
@@ -29,7 +29,7 @@ def _section(name: str, parser: argparse.ArgumentParser) -> str:
 
 
 def _sentence(parser: argparse.ArgumentParser, name: str) -> str:
-    helps = next(action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction))
+    helps = next(action for action in cli.make_parser()._actions if isinstance(action, argparse._SubParsersAction))
     short = next(choice.help for choice in helps._choices_actions if choice.dest == name)
     text = " ".join((parser.description or short or "").split())
     return text[0].upper() + text[1:].rstrip(".") + "."
