@@ -115,6 +115,21 @@ class PackedModel:
         """
         return self._graph["preprocessing"]
 
+    @property
+    def file_bytes(self) -> int:
+        """The size of the file."""
+        return self._model.file_bytes
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run uses at most."""
+        return self._model.threads
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._model.backend
+
     def predict(self, x: Any, batch_size: int = 32) -> np.ndarray:
         """The output for a batch of inputs.
 
@@ -219,9 +234,7 @@ class PackedModel:
         total = ("total", "", "", *(f"{sum(part):,}" for part in zip(*weights, strict=True)))
         lines = text_table(header, rows, total, left=3).splitlines()
         rule = "-" * len(lines[0])
-        title = (
-            f"{self.name}: {self._model.file_bytes:,} bytes, input {self.input_shape}, {self.provenance['producer']}"
-        )
+        title = f"{self.name}: {self.file_bytes:,} bytes, input {self.input_shape}, {self.provenance['producer']}"
         return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
     def _weights(self, node: dict[str, Any]) -> tuple[int, int]:

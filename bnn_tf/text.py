@@ -1,11 +1,8 @@
 """Shapes and tables as text."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
+from unicodedata import combining, east_asian_width
 
 
 def is_shape(value: Any) -> bool:
@@ -39,12 +36,21 @@ def text_table(
         total: the last line's cells.
         left: how many columns are aligned to the left; the others hold figures.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right", no_wrap=True)
-    for row in [*rows, *([total] if total else [])]:
-        table.add_row(*row)
-    text = io.StringIO()
-    # As wide as the table: a terminal may wrap lines, a file must not.
-    Console(file=text, width=10_000, markup=False, highlight=False, emoji=False).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    lines = [header, *rows, *([total] if total else [])]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_line(cells, widths, left).rstrip() for cells in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], left: int) -> str:
+    parts = []
+    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        space = " " * (width - _width(cell))
+        parts.append(cell + space if index < left else space + cell)
+    return "  ".join(parts)
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: two a Chinese sign, none an accent of its own."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(sign) in "WF" else not combining(sign) for sign in text)

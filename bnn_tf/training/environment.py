@@ -1,15 +1,14 @@
 """Where figures were measured: what makes them repeatable, or explains why they can't be."""
 
-import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import keras
 
 import bnn_tf
 from bnn_tf.errors import ArgumentError
+from bnn_tf.machine import cpu_count, cpu_name
 
 
 def environment() -> dict[str, Any]:
@@ -29,19 +28,9 @@ def environment() -> dict[str, Any]:
         "keras_backend": keras.backend.backend(),
         "platform": platform.platform(),
         "cpu": cpu_name(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cpu_count(),
         "backend": backend,
     }
-
-
-def cpu_name() -> str:
-    """The processor as it names itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _version(package: str) -> str | None:
