@@ -101,6 +101,8 @@ except ModuleNotFoundError:  # Python 3.10
     from pip._vendor import tomli as tomllib
 with open("pyproject.toml", "rb") as file:
     print("\n".join(tomllib.load(file)["build-system"]["requires"]))
+with open("cmake/build_backend.py") as file:
+    print(*(line.split('"')[1] for line in file if line.startswith("TENSORFLOW = ")))
 PYTHON
 }
 
@@ -108,7 +110,7 @@ PYTHON
 # a second time. Done once, and again when what it depends on changes.
 install_package() {
   local stamp="$VIRTUAL_ENV/bnn_tf.installed" state
-  state="$(pwd; cat pyproject.toml setup.py)"
+  state="$(pwd; cat pyproject.toml setup.py cmake/build_backend.py)"
   [[ -e "$stamp" && "$(cat "$stamp")" == "$state" ]] && return
   require_system_packages
   say "Installing into $VIRTUAL_ENV"

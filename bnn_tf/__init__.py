@@ -14,6 +14,7 @@ __all__ = [
     "binarize",
     "convolutionize",
     "data",
+    "export",
     "freeze",
     "layers",
     "models",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bnn_tf.binarizing import binarize
     from bnn_tf.convolutionizing import convolutionize
     from bnn_tf.counting.summary import summary
+    from bnn_tf.exporting import export
     from bnn_tf.freezing import freeze
     from bnn_tf.packing import pack
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _FUNCTIONS = {
     "binarize": "binarizing",
     "convolutionize": "convolutionizing",
+    "export": "exporting",
     "freeze": "freezing",
     "pack": "packing",
     "summary": "counting.summary",
@@ -53,3 +56,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _tell_what_is_missing() -> None:
+    """Where the runtime of packed models is installed alone, makes importing anything else say so."""
+    from bnn_tf import loading
+
+    if loading.runtime_only():
+        from bnn_tf import missing
+
+        missing.announce()
+
+
+_tell_what_is_missing()

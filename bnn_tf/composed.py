@@ -36,7 +36,12 @@ def binarize_kernel(kernel: Any, scaling: str, quantizer: Quantizer) -> tuple[An
 
 def binary_conv2d(x: Any, signs: Any, alpha: Any, window: Window) -> Any:
     """Binary weights, float input."""
-    return alpha * _conv(_pad(x, signs.shape, window), signs, window)
+    return alpha * convolution(x, signs, window)
+
+
+def convolution(x: Any, kernel: Any, window: Window) -> Any:
+    """The sum alone, with any kernel."""
+    return _conv(_pad(x, kernel.shape, window), kernel, window)
 
 
 def binary_conv_input2d(

@@ -18,6 +18,10 @@ class ArgumentError(UserError, ValueError):
     """An argument outside its range."""
 
 
+class MissingPartError(UserError, ImportError):
+    """A part of the package that this installation can't run; the message says what is missing and how to get it."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ArgumentError:
     """The error for a name that no registry entry has: it leads to the nearest names, or to all where none is near.
 

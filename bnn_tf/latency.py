@@ -180,8 +180,9 @@ def measure(
 
 
 def _inputs(model: PackedModel, batch: int, size: Sequence[int] | None) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    shape = (batch, *(model.default_shape if size is None else (*size, model.default_shape[-1])))
-    if None in shape:
+    sizes = model.default_shape if size is None else (*size, model.default_shape[-1])
+    shape = (batch, *(each for each in sizes if each is not None))
+    if len(shape) <= len(sizes):
         raise ArgumentError(f"{model.name} takes images of any size. Say with `size` which one: 224 224, say.")
     model.memory(batch, size)  # says what is wrong with the size, before anything is allocated
     try:

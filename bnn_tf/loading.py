@@ -36,6 +36,37 @@ def core() -> Any:
     return _core
 
 
+def runtime_only() -> bool:
+    """Whether the package was installed without TensorFlow's ops, by BNN_TF_RUNTIME_ONLY=1.
+
+    Example:
+
+    >>> runtime_only()
+    False
+    """
+    return _built_for() == ""
+
+
+def _built_for() -> str | None:
+    """The TensorFlow that the ops were built for: none where they were left out, None where nobody knows."""
+    try:
+        from bnn_tf._build_info import TENSORFLOW_VERSION
+    except ImportError:
+        return None
+    return TENSORFLOW_VERSION
+
+
+def tensorflow_library() -> Path:
+    """The file of TensorFlow's ops, for `tf.load_op_library`; it may be missing.
+
+    Example:
+
+    >>> tensorflow_library().name
+    '_tf_ops.so'
+    """
+    return Path(__file__).with_name("_tf_ops.so")
+
+
 def core_or_none() -> Any:
     """The module `bnn_tf._core`, or `None` where it can't be loaded or is disabled.
 
@@ -65,13 +96,12 @@ def tensorflow_ops() -> Any:
     import tensorflow as tf
 
     _check_built_for(tf.__version__)
-    return tf.load_op_library(str(Path(__file__).with_name("_tf_ops.so")))
+    return tf.load_op_library(str(tensorflow_library()))
 
 
 def _check_built_for(version: str) -> None:
-    try:
-        from bnn_tf._build_info import TENSORFLOW_VERSION as built_for
-    except ImportError:
-        return
-    if built_for.split(".")[:2] != version.split(".")[:2]:
+    built_for = _built_for()
+    if built_for == "":
+        raise RuntimeError("they were left out of this installation, by BNN_TF_RUNTIME_ONLY=1")
+    if built_for is not None and built_for.split(".")[:2] != version.split(".")[:2]:
         raise RuntimeError(f"they were built for TensorFlow {built_for}, and this is {version}")

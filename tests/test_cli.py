@@ -58,6 +58,7 @@ class TestParser:
             "train",
             "evaluate",
             "pack",
+            "export",
             "bench",
             "summary",
             "models",

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from bnn_tf import loading, missing
+
 # What TensorFlow's C++ logging writes while it loads, before TF_CPP_MIN_LOG_LEVEL has any effect on it.
 _NOISE = re.compile(r"[IWE]\d{4} \d\d:|WARNING: All log messages before absl|\d{4}-\d\d-\d\d \S+ [IWE] ")
 
@@ -14,7 +16,13 @@ _NOISE = re.compile(r"[IWE]\d{4} \d\d:|WARNING: All log messages before absl|\d{
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
     """While TensorFlow loads, drops its chatter from standard error and keeps everything else; set
-    TF_CPP_MIN_LOG_LEVEL yourself to see all of it."""
+    TF_CPP_MIN_LOG_LEVEL yourself to see all of it.
+
+    Raises:
+        MissingPartError: where the runtime of packed models is installed alone.
+    """
+    if loading.runtime_only():
+        missing.check("bnn_tf.ops", "this command")
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return
