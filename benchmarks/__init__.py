@@ -2,6 +2,7 @@
 
     python -m benchmarks             the table, into results/benchmarks/
     python -m benchmarks growth      how the cost grows with channels, image, batch and kernel
+    python -m benchmarks.networks    whole networks, packed, beside those of others
     python -m benchmarks.threads     whose threads the ops should use, in whole models
     python -m benchmarks report      the pictures and docs/benchmarks.md again, from what was measured
 

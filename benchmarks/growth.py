@@ -16,7 +16,7 @@ def measure(out: Path, rounds: int, threads: int, pin: bool) -> dict[str, Any]:
     """Measures and writes growth.json into `out`: rows as those of the table, with what grows and its value."""
     engine = run.graphs_engine(NAMES, threads, pin)
     plan = run.Plan((), (), (threads,), rounds, (), {}, pin=pin)
-    results: dict[str, Any] = {"about": run.about(plan), "threads": threads, "rows": []}
+    results: dict[str, Any] = {"about": run.about(rounds, pin), "threads": threads, "rows": []}
     try:
         results["about"]["versions"] = {str(engine): engine.ask(do="hello")["versions"]}
         with tempfile.TemporaryDirectory(prefix="bnn_tf-") as scratch:

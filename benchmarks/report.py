@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from benchmarks.layers import GROWTH_TITLES
+from benchmarks.networks import report as networks
 from benchmarks.run import OURS, figure_of, median_ratio
 from bnn_tf import plots
 from bnn_tf.bench import BASELINE
@@ -42,6 +43,7 @@ def write_all(folder: Path, page: Path) -> None:
         growth_address=_address(growth),
         tables=tables,
         others=_others(folder),
+        networks=_networks(folder),
         results=where,
         pictures="\n\n".join(f"![{name}]({where}/{name})" for name in _pictures(results)),
     )
@@ -56,6 +58,15 @@ def _others(folder: Path) -> str:
         title = path.parent.name.replace("-", " ").capitalize()
         texts.append(f"## {title}, in a run of its own\n\n{_address(results)}\n\n{write_tables(results, path.parent)}")
     return "\n".join(texts)
+
+
+def _networks(folder: Path) -> str:
+    """What `python -m benchmarks.networks` measured, where it did."""
+    path = folder / "networks.json"
+    if not path.exists():
+        return ""
+    results = json.loads(path.read_text(encoding="utf-8"))
+    return f"## Networks\n\n{_address(results)}\n\n{networks.text(results)}\n"
 
 
 def write_tables(results: dict[str, Any], folder: Path) -> str:
@@ -273,7 +284,7 @@ def _address(results: dict[str, Any]) -> str:
         for package, version in of.items():
             # Larq has a TensorFlow of its own.
             versions.setdefault(
-                f"{package} (for Larq)" if engine == "larq" and package == "tensorflow" else package, version
+                f"{package} (for Larq)" if engine.endswith("larq") and package == "tensorflow" else package, version
             )
     packages = ", ".join(
         f"{package} {version}" for package, version in versions.items() if not package.startswith("bnn_tf ")

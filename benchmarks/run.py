@@ -68,7 +68,7 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
     Raises:
         ArgumentError: a ValueError, where `resume` would mix two builds.
     """
-    results: dict[str, Any] = {"about": about(plan), "ceilings": {}, "inner_loops": [], "rows": []}
+    results: dict[str, Any] = {"about": about(plan.rounds, plan.pin), "ceilings": {}, "inner_loops": [], "rows": []}
     ceilings = Ceilings()
     if resume and path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -86,12 +86,12 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
         for threads in plan.threads:
             engines = _engines(plan, threads)
             try:
-                _greet(engines, results)
+                greet(engines, results)
                 for layer in plan.layers:
                     for batch in plan.batches:
                         if (layer.name, batch, threads) in done:
                             continue
-                        ceilings.measure(_cpus(threads))
+                        ceilings.measure(cpus(threads))
                         row = cell(plan, engines, layer, batch, threads, Path(scratch))
                         results["rows"].append(row)
                         results["ceilings"] = ceilings.best
@@ -101,14 +101,14 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
                 for engine in engines:
                     engine.close()
     if not results["inner_loops"]:
-        results["inner_loops"] = ceilings.inner_loops(_cpus(1)[0])
+        results["inner_loops"] = ceilings.inner_loops(cpus(1)[0])
     finish(results["about"])
     save(results, path)
     return results
 
 
-def _cpus(threads: int) -> list[int]:
-    """The last ones: the first is where a system does its own work."""
+def cpus(threads: int) -> list[int]:
+    """As many processors as threads, the last ones: the first is where a system does its own work."""
     return sorted(os.sched_getaffinity(0))[-threads:]
 
 
@@ -116,18 +116,18 @@ def _engines(plan: Plan, threads: int) -> list[Engine]:
     tensorflow = (BASELINE, *(["composed_xnor"] if plan.composed else []))
     engines = [graphs_engine(tensorflow, threads, plan.pin)]
     engines += [graphs_engine(OURS, threads, plan.pin, isa) for isa in plan.isas]
-    cpus = _cpus(threads) if plan.pin else None
-    return engines + [Engine(peer, PEERS[peer], python, cpus=cpus) for peer, python in plan.peers.items()]
+    pinned = cpus(threads) if plan.pin else None
+    return engines + [Engine(peer, PEERS[peer], python, cpus=pinned) for peer, python in plan.peers.items()]
 
 
 def graphs_engine(names: Sequence[str], threads: int, pin: bool, isa: str = "") -> Engine:
     """TensorFlow graphs, with this package's ops forced to an instruction set or not."""
     variables = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     environment = dict.fromkeys(variables, str(threads)) | ({"BNN_TF_ISA": isa} if isa else {})
-    return Engine("graphs", names, sys.executable, isa, environment, _cpus(threads) if pin else None)
+    return Engine("graphs", names, sys.executable, isa, environment, cpus(threads) if pin else None)
 
 
-def _greet(engines: list[Engine], results: dict[str, Any]) -> None:
+def greet(engines: list[Engine], results: dict[str, Any]) -> None:
     """Starts them; those that can't are left out, and the results say why."""
     versions, missing = results["about"].setdefault("versions", {}), results["about"].setdefault("missing", {})
     for engine in list(engines):
@@ -170,7 +170,7 @@ def cell(plan: Plan, engines: list[Engine], layer: Layer, batch: int, threads: i
                 failed[engine.figure(name)] = wrong
             else:
                 timed.append((engine, name))
-    rounds = _rounds(plan.rounds, timed, failed)
+    rounds = timed_rounds(plan.rounds, timed, failed)
     return {
         "network": layer.network,
         "name": layer.name,
@@ -184,8 +184,10 @@ def cell(plan: Plan, engines: list[Engine], layer: Layer, batch: int, threads: i
     }
 
 
-def _rounds(count: int, timed: list[tuple[Engine, str]], failed: dict[str, str]) -> dict[str, list[float]]:
-    """Seconds of an op for each figure, round by round."""
+def timed_rounds(
+    count: int, timed: list[tuple[Engine, str]], failed: dict[str, str], longest: float = _SECONDS
+) -> dict[str, list[float]]:
+    """Seconds for each figure, round by round, the engines in turn; what takes `longest` in all gets fewer rounds."""
     measured: dict[str, list[float]] = {}
     left = {(engine, name): count for engine, name in timed}
     for number in range(count):
@@ -202,7 +204,7 @@ def _rounds(count: int, timed: list[tuple[Engine, str]], failed: dict[str, str])
                 measured = {f: v for f, v in measured.items() if f != figure and not f.startswith(f"{figure}/")}
                 continue
             took = time.monotonic() - start
-            left[engine, name] = min(left[engine, name], max(1, int(_SECONDS / took)))
+            left[engine, name] = min(left[engine, name], max(1, int(longest / took)))
             for part, value in seconds.items():
                 measured.setdefault(engine.figure(name, part), []).append(float(f"{value:.5g}"))
     return measured
@@ -239,7 +241,7 @@ def own_failures(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def about(plan: Plan) -> dict[str, Any]:
+def about(rounds: int, pin: bool, program: str = "benchmarks") -> dict[str, Any]:
     """What makes a figure an address."""
     try:
         from bnn_tf import _build_info
@@ -251,7 +253,7 @@ def about(plan: Plan) -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "started": time.time(),
-        "command": shlex.join(["python", "-m", "benchmarks", *_without_paths(sys.argv[1:])]),
+        "command": shlex.join(["python", "-m", program, *_without_paths(sys.argv[1:])]),
         "commit": _git("rev-parse", "HEAD"),
         "changed": _git("status", "--porcelain", "--", "bnn_tf", "cc_ops", "benchmarks"),
         "ops_sha256": hashlib.sha256(ops.read_bytes()).hexdigest()[:16] if ops.exists() else None,
@@ -261,8 +263,8 @@ def about(plan: Plan) -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "load_average": os.getloadavg()[0],
-        "rounds": plan.rounds,
-        "pinned": plan.pin,
+        "rounds": rounds,
+        "pinned": pin,
     }
 
 

@@ -45,10 +45,14 @@ class Task:
     def load(self, name: str) -> np.ndarray:
         return np.load(Path(self.folder) / f"{name}.npy")
 
+    def kept(self, y: np.ndarray) -> np.ndarray:
+        """What is to be compared of an output."""
+        image, row, column = self.load("positions").T
+        return y[image] if self.dense else y[image, row, column]
+
     @property
     def clock(self) -> Callable[[], float]:
-        """The processor's for one thread, which other programs disturb less; the one on the wall for several."""
-        return time.process_time if self.threads == 1 else time.perf_counter
+        return clock_for(self.threads)
 
     @property
     def dense(self) -> bool:
@@ -62,6 +66,38 @@ class Task:
             missing = max(0, (-(-size // self.stride) - 1) * self.stride + kernel - size)
             pairs.append((missing // 2, missing - missing // 2))
         return (pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1])
+
+
+@dataclasses.dataclass
+class NetworkTask:
+    """A network to time.
+
+    Attributes:
+        threads: the engine may use.
+        folder: holds the input, x.npy, and the network in the forms that engines read.
+    """
+
+    threads: int
+    folder: str
+
+    def load(self, name: str) -> np.ndarray:
+        return np.load(self.path(f"{name}.npy"))
+
+    def path(self, name: str) -> str:
+        return str(Path(self.folder) / name)
+
+    def kept(self, y: np.ndarray) -> np.ndarray:
+        """What is to be compared of an output: all of it."""
+        return y
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        return clock_for(self.threads)
+
+
+def clock_for(threads: int) -> Callable[[], float]:
+    """The processor's for one thread, which other programs disturb less; the one on the wall for several."""
+    return time.process_time if threads == 1 else time.perf_counter
 
 
 class Timed:
@@ -95,29 +131,37 @@ def slope(run: Callable[[int], Any], short: int, long: int, clock: Callable[[], 
             return max(longest - shortest, 0.0) / (long - short)
 
 
-def serve(make: "Callable[[str, Task], Timed]", versions: "Callable[[], dict[str, str]]") -> None:
+def median_seconds(run: Callable[[], Any], clock: Callable[[], float], least: float = 0.2) -> float:
+    """Of one call of several: at least three, for at least so many seconds."""
+    times: list[float] = []
+    until = time.perf_counter() + least
+    while len(times) < 3 or time.perf_counter() < until:
+        start = clock()
+        run()
+        times.append(clock() - start)
+    return float(np.median(times))
+
+
+def serve(make: "Callable[[str, Any], Timed]", versions: "Callable[[], dict[str, str]]", kind: type = Task) -> None:
     """Answers until standard input ends.
 
     Args:
         make: gives what is timed under a name; raises where the engine can't.
         versions: of the packages that matter.
+        kind: of the tasks: `Task` or `NetworkTask`.
     """
     # Libraries print: only answers may reach the descriptor that the asker reads.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     ready: dict[str, Timed] = {}
 
-    def prepare(task: Task, names: "list[str]") -> "dict[str, str]":
+    def prepare(task: Any, names: "list[str]") -> "dict[str, str]":
         ready.clear()
         failed = {}
-        image, row, column = np.load(Path(task.folder) / "positions.npy").T
         for name in names:
             try:
                 made = make(name, task)
-                y = made.output()
-                np.save(
-                    Path(task.folder) / f"{os.getpid()}-{name}.npy", y[image] if task.dense else y[image, row, column]
-                )
+                np.save(Path(task.folder) / f"{os.getpid()}-{name}.npy", task.kept(made.output()))
                 ready[name] = made
             except Exception as error:  # A peer may fail in any way; the others go on.
                 failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
@@ -129,7 +173,7 @@ def serve(make: "Callable[[str, Task], Timed]", versions: "Callable[[], dict[str
             if request["do"] == "hello":
                 answer: dict[str, Any] = {"versions": versions()}
             elif request["do"] == "prepare":
-                task = Task(**request["task"])
+                task = kind(**request["task"])
                 answer = {"failed": prepare(task, request["names"]), "pid": os.getpid()}
             elif request["name"] not in ready:
                 answer = {"error": "it was started again and has lost what it had prepared"}
