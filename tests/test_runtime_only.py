@@ -16,7 +16,7 @@ from conftest import PACKAGE, ROOT
 from PIL import Image
 
 import bnn_tf
-from bnn_tf import layers, loading, missing
+from bnn_tf import layers, loading, machine, missing
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,25 @@ print("foreign:", *(name for name in foreign if not name.startswith("_")))
     assert run(*command, "predict", net, tmp_path / "x.npy").count("x.npy[") == 2
     assert "throughput: " in run(*command, "bench", net, "--repeats", 3)
     assert "predict" in run(*command, "--help")
+
+
+@pytest.mark.skipif(machine.memory_bytes() is None, reason="the system doesn't say what a process takes")
+def test_resnet18_takes_little_memory(alone, tmp_path):
+    """Bi-Real's, at 224×224: less than 60 MB above the interpreter with NumPy, and a file of 4.2 MB at most."""
+    model = bnn_tf.models.build("bireal_resnet18", "xnor")
+    packed = bnn_tf.pack(model, tmp_path / "net.bnn")
+    assert packed.bytes <= 4_200_000
+    code = f"""
+import numpy as np
+from bnn_tf import machine
+x = np.zeros((1, 224, 224, 3), np.float32)
+before = machine.memory_bytes()
+machine.forget_peak_memory()
+from bnn_tf.runtime import PackedModel
+assert PackedModel({str(packed.path)!r}).predict(x).shape == (1, 1000)
+print(machine.peak_memory_bytes() - before)
+"""
+    assert int(run(alone, "-c", code)) < 60_000_000
 
 
 def test_the_rest_says_what_is_missing(alone, net, tmp_path):
