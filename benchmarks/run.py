@@ -29,6 +29,7 @@ from benchmarks.ceilings import Ceilings
 from benchmarks.engine import ROOT, Engine, EngineError
 from bnn_tf.bench import BASELINE, Figure, Layer, figures, tensors
 from bnn_tf.errors import ArgumentError
+from bnn_tf.machine import cpu_name
 
 OURS = ("xnor", "bwn", "xnor_float_kernel", "bwn_float_kernel")
 PEERS = {"openvino": ("openvino", "openvino_binary"), "larq": ("larq",)}
@@ -258,7 +259,7 @@ def about(rounds: int, pin: bool, program: str = "benchmarks") -> dict[str, Any]
         "changed": _git("status", "--porcelain", "--", "bnn_tf", "cc_ops", "benchmarks"),
         "ops_sha256": hashlib.sha256(ops.read_bytes()).hexdigest()[:16] if ops.exists() else None,
         "compiler": compiler,
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -281,12 +282,6 @@ def _without_paths(arguments: Sequence[str]) -> list[str]:
 def _git(*arguments: str) -> str | None:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if os.path.exists("/proc/cpuinfo") else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
 
 
 def save(results: dict[str, Any], path: Path) -> None:
