@@ -96,3 +96,10 @@ def test_a_layer_that_onnx_has_no_rule_for(tmp_path):
     with pytest.raises(ValueError, match=r"export: can't convert 'up' \(UpSampling2D\).* takes any layer of Keras"):
         bnn_tf.export(model, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_inputs(tmp_path):
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    model = keras.Model(inputs, keras.layers.Add()(inputs), name="two")
+    with pytest.raises(ValueError, match="model 'two' has 2 inputs and 1 outputs; expected one of each for ONNX"):
+        bnn_tf.export(model, tmp_path / "net.onnx")

@@ -36,6 +36,11 @@ def onnx_bytes(model: keras.Model) -> bytes:
 
     from bnn_tf.exporting.onnx_rules import RULES
 
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ArgumentError(
+            f"export: model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected "
+            'one of each for ONNX. "float_saved_model" and "litert" take any number.'
+        )
     try:
         graph = convert(model)
     except ArgumentError as error:
