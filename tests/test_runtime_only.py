@@ -123,7 +123,8 @@ def test_this_installation_is_whole():
 
 
 def metadata(folder, **environment):
-    """The lines of the METADATA that the wheel would have."""
+    """The lines of the METADATA that the wheel would have, and what is to be there to build it."""
+    folder.mkdir()
     code = (
         "import sys; sys.path.insert(0, 'cmake'); import build_backend as backend\n"
         f"print(backend.prepare_metadata_for_build_wheel({str(folder)!r}))\n"
@@ -144,12 +145,12 @@ def setuptools_version():
 
 @pytest.mark.skipif(setuptools_version() < 77, reason="there is no setuptools to build with")
 def test_the_wheel_asks_for_numpy_alone(tmp_path):
-    lines, to_build = metadata(tmp_path, BNN_TF_RUNTIME_ONLY="1")
+    lines, to_build = metadata(tmp_path / "alone", BNN_TF_RUNTIME_ONLY="1")
     assert [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line] == [
         "Requires-Dist: numpy"
     ]
     assert f"Version: {bnn_tf.__version__}+runtime" in lines
     assert to_build == "[]"
-    lines, to_build = metadata(tmp_path)
+    lines, to_build = metadata(tmp_path / "whole")
     assert f"Version: {bnn_tf.__version__}" in lines and "tensorflow" in to_build
     assert any(line.startswith("Requires-Dist: tensorflow") for line in lines)
