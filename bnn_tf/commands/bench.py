@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bnn_tf.commands.common import Quiet, announced, machine, positive
+from bnn_tf.commands.common import Quiet, announced, height_and_width, machine, positive
 from bnn_tf.errors import ArgumentError
 
 _DESCRIPTION = """With a packed model: latency, images a second, the time and share of each layer, size and peak memory;
@@ -48,8 +48,7 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
 
 
 def _model(options: argparse.Namespace) -> int:
-    if options.size and len(options.size) > 2:
-        raise ArgumentError(f"--size takes height and width, or one number for both. Got {len(options.size)} numbers.")
+    size = height_and_width(options.size)
     if options.model.endswith(".keras"):
         raise ArgumentError(f"{options.model} isn't packed. Pack it: bnn-tf pack {options.model} -o net.bnn")
     from bnn_tf import latency
@@ -58,7 +57,7 @@ def _model(options: argparse.Namespace) -> int:
         options.model,
         batch=options.batch,
         threads=options.threads,
-        size=options.size and (options.size[0], options.size[-1]),
+        size=size,
         seconds=options.seconds or _SECONDS,
         repeats=options.repeats,
     )

@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+
+from bnn_tf.errors import ArgumentError
 
 # Makes a context in which the backend is loaded without its chatter.
 Quiet = Callable[[], AbstractContextManager[None]]
@@ -21,6 +23,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"a number above 0 is expected, not {text!r}")
     return int(text)
+
+
+def height_and_width(sizes: Sequence[int] | None) -> tuple[int, int] | None:
+    """The numbers behind --size, one for both or two; None where there are none.
+
+    Raises:
+        ArgumentError: for more than two.
+    """
+    if sizes and len(sizes) > 2:
+        raise ArgumentError(f"--size takes height and width, or one number for both. Got {len(sizes)} numbers.")
+    return (sizes[0], sizes[-1]) if sizes else None
 
 
 def machine(environment: Mapping[str, object]) -> str:

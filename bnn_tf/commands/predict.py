@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnn_tf.commands.common import positive
+from bnn_tf.commands.common import height_and_width, positive
 from bnn_tf.errors import ArgumentError, UserError
 
 if TYPE_CHECKING:
@@ -67,14 +67,13 @@ class Prediction:
 def run(options: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     arrays, pictures = _sources(options.images)
-    if options.size and len(options.size) > 2:
-        raise ArgumentError(f"--size takes height and width, or one number for both. Got {len(options.size)} numbers.")
+    size = height_and_width(options.size)
     from bnn_tf.runtime import PackedModel
 
     model = PackedModel(options.model, threads=options.threads)
     if model.classes and options.top > len(model.classes):
         raise ArgumentError(f"--top is {options.top}, and {options.model} knows {len(model.classes)} classes.")
-    reader = _Reader(model, options)
+    reader = _Reader(model, size, options.batch_size)
     predictions = (
         Prediction(name, _top(row, options.top, model.classes))
         for part in (reader.arrays(arrays), reader.pictures(pictures))
@@ -114,11 +113,11 @@ def _sources(paths: Sequence[str]) -> tuple[list[Path], list[Path]]:
 class _Reader:
     """Reads batches and lets the model see them."""
 
-    def __init__(self, model: "PackedModel", options: argparse.Namespace):
+    def __init__(self, model: "PackedModel", size: tuple[int, int] | None, batch_size: int):
         self.unreadable = 0
         self._model = model
-        self._size: list[int] | None = options.size
-        self._batch = options.batch_size
+        self._size = size
+        self._batch = batch_size
 
     def arrays(self, paths: Sequence[Path]) -> Iterator[tuple[list[str], "Scores"]]:
         for path in paths:
@@ -174,7 +173,7 @@ class _Reader:
                 "Give it an .npy array."
             )
         if self._size:
-            height, width = self._size[0], self._size[-1]
+            height, width = self._size
         if height is None or width is None:
             raise ArgumentError("The packed model takes images of any size. Say with --size which one.")
         return height, width, channels
