@@ -206,7 +206,7 @@ def test_the_document_s_commands_parse():
     lines = [line.partition("#")[0] for line in re.findall(r"^bnn-tf (.*)$", DOCUMENT, re.MULTILINE)]
     assert len(lines) >= 5
     for line in lines:
-        cli._parser().parse_args(shlex.split(line))
+        cli.make_parser().parse_args(shlex.split(line))
 
 
 def test_the_document_names_every_format():
