@@ -254,15 +254,11 @@ def _picture(results: dict[str, Any], batch: int, threads: int) -> Any:
     isa = _isas(results)[0]
     rows = [row for row in results["rows"] if (row["batch"], row["threads"]) == (batch, threads)]
     names = [BASELINE, "openvino", "larq", "openvino_binary", f"bwn/{isa}", f"xnor/{isa}"]
-    series = {}
-    for name in names:
-        if any(figure_of(row, name) for row in rows):
-            rates = [row["operations"] * 1e-9 / f.seconds if (f := figure_of(row, name)) else None for row in rows]
-            series[_LEGEND[name.removesuffix(f"/{isa}")]] = rates
+    shown = {name: _LEGEND[name.removesuffix(f"/{isa}")] for name in names if any(figure_of(row, name) for row in rows)}
     labels = {"xnor": "at most: xor, popcount, add", "fma": "at most: FMA"}
     ceilings = {label: c for kind, label in labels.items() if (c := _ceiling(results, threads, isa, kind))}
     title = f"{results['about']['cpu']}, {isa}, batch {batch}, {_threads(threads)}, packed kernels"
-    return plots.throughput([row["name"] for row in rows], series, ceilings, title)
+    return plots.benchmark_bars(rows, shown, ceilings, title)
 
 
 def _isas(results: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ __all__ = [
     "models",
     "ops",
     "pack",
+    "plots",
     "quantizers",
     "runtime",
     "summary",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bnn_tf import data, layers, models, ops, quantizers, runtime, training
+    from bnn_tf import data, layers, models, ops, plots, quantizers, runtime, training
     from bnn_tf.binarizing import binarize
     from bnn_tf.convolutionizing import convolutionize
     from bnn_tf.counting.summary import summary

@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "training",
         "packing",
         "exporting",
+        "plots",
         "runtime",
         "loading",
         "missing",
@@ -68,7 +69,7 @@ MAY_IMPORT = {
         "quantizers",
     },
     "data": set(),
-    "plots": set(),
+    "plots": {"composed", "data", "layers", "quantizers"},
     "training": {"data", "layers", "machine", "models", "ops", "plots", "quantizers", "text"},
     "bench": {"ops", "text"},
     "commands": {

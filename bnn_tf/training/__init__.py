@@ -13,6 +13,7 @@ from bnn_tf.training.divergence import DivergedError
 from bnn_tf.training.evaluation import Report, report
 from bnn_tf.training.fit import Evaluation, Training, evaluate, train
 from bnn_tf.training.folds import CrossValidation, cross_validate, stratified_folds
+from bnn_tf.training.latent import LatentWeights
 from bnn_tf.training.metrics import ClassMetrics, confusion_matrix
 from bnn_tf.training.pairing import Pair
 from bnn_tf.training.precision import precision
@@ -31,6 +32,7 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "FullDiskError",
+    "LatentWeights",
     "ModelFileError",
     "Pair",
     "Recipe",

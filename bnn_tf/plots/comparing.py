@@ -1,0 +1,164 @@
+"""Trained networks beside each other: how good they are, and what that costs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from bnn_tf.errors import ArgumentError
+from bnn_tf.plots.style import colour, line, marker, new_figure, panels, percent_axis, require, soft_grid
+
+# For each panel and each series the mean and deviation at each place of the axis; a deviation of None isn't drawn.
+Panels = dict[str, dict[str, dict[str, tuple[float, float | None]]]]
+
+
+def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figure:
+    """Accuracies of several trainings, with their deviations over seeds as error bars.
+
+    Args:
+        panels: for each panel (a data set, say), each series (a scheme) and each place of the axis (a network or a
+            width) the mean and the standard deviation, None where there is none.
+        title: of the picture.
+        joined: whether lines join the places: where these are steps of one quantity.
+
+    Returns:
+        A `matplotlib.figure.Figure` with the panels side by side.
+
+    Raises:
+        ArgumentError: a ValueError, where there is nothing to draw.
+
+    Example:
+
+    >>> accuracies({"digits": {"bwn": {"×1": (0.98, 0.002), "×2": (0.99, 0.001)}}}, joined=True).savefig("accuracy.png")
+    """
+    require("accuracies", "panels", panels)
+    places = {name: list(dict.fromkeys(p for one in series.values() for p in one)) for name, series in panels.items()}
+    widths = [max(4.0, 0.9 * len(names) + 1.5) for names in places.values()]
+    figure = new_figure(max(6.0, sum(widths)), 5, title)
+    grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    for axes, (panel, series) in zip(grid, panels.items(), strict=True):
+        for name, values in series.items():
+            index = names.index(name)
+            # Beside each other, so that no error bar hides another.
+            offset = (0.2 if joined else 0.5) * ((index + 0.5) / len(names) - 0.5)
+            axes.errorbar(
+                [places[panel].index(place) + offset for place in values],
+                [100 * mean for mean, _ in values.values()],
+                [100 * (deviation or 0.0) for _, deviation in values.values()],
+                color=colour(index),
+                marker=marker(index),
+                linestyle=line(index) if joined else "none",
+                capsize=3,
+                label=name,
+            )
+        axes.set_xticks(range(len(places[panel])), places[panel], rotation=0 if joined else 20)
+        axes.set_xlim(-0.5, len(places[panel]) - 0.5)
+        axes.set_title(panel, fontsize="medium")
+        axes.grid(axis="y", alpha=0.3)
+    grid[0].set_ylabel("test accuracy, %")
+    entries = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=min(4, len(entries)))
+    return figure
+
+
+# What accuracy is set against: the figure, its axis, and what makes the axis' unit of it.
+_COSTS = {
+    "packed_bytes": ("packed size, bytes", 1.0),
+    "latency": ("time an image, ms", 1e3),
+}
+
+
+def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Figure:
+    """Accuracy against packed size, and against the time an image takes; both axes of cost are logarithmic.
+
+    A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
+
+    Args:
+        networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
+            it isn't known; with "group" (a scheme, say), networks of one group share colour and marker.
+            `training.Comparison.networks` makes it.
+        title: of the picture.
+
+    Returns:
+        A `matplotlib.figure.Figure` with a panel for each cost that any network has.
+
+    Raises:
+        ArgumentError: a ValueError, for no network, an accuracy outside 0..1, or costs that aren't positive.
+
+    Example:
+
+    >>> networks = {"float": {"accuracy": 0.989, "packed_bytes": 1_302_056}}
+    >>> networks["bwn"] = {"accuracy": 0.988, "packed_bytes": 105_256}
+    >>> trade_off(networks).savefig("trade_off.png")
+    """
+    require("trade_off", "networks", networks)
+    for label, network in networks.items():
+        _check_network(label, network)
+    costs = [cost for cost in _COSTS if any(network.get(cost) is not None for network in networks.values())]
+    if not costs:
+        raise ArgumentError(f"trade_off: no network has a cost. Give them {' or '.join(map(repr, _COSTS))}.")
+    groups = list(dict.fromkeys(network.get("group", label) for label, network in networks.items()))
+    figure, grid = panels(len(costs), 2, (6, 4.6), title)
+    for axes, cost in zip(grid, costs, strict=True):
+        known = {label: network for label, network in networks.items() if network.get(cost) is not None}
+        _draw_trade_off(axes, known, cost, groups)
+    return figure
+
+
+def _check_network(label: str, network: Mapping[str, Any]) -> None:
+    accuracy = network.get("accuracy")
+    if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+        raise ArgumentError(f'trade_off: "accuracy" of {label!r} must lie in 0..1. Got {accuracy!r}.')
+    for cost in _COSTS:
+        value = network.get(cost)
+        if value is not None and not (isinstance(value, int | float) and 0 < value < float("inf")):
+            raise ArgumentError(f'trade_off: "{cost}" of {label!r} must be positive, or None. Got {value!r}.')
+
+
+def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost: str, groups: list[str]) -> None:
+    label, factor = _COSTS[cost]
+    points = {name: (factor * float(of[cost]), float(of["accuracy"])) for name, of in networks.items()}
+    front = pareto_front(list(points.values()))
+    axes.plot(*zip(*front, strict=True), color="0.5", linestyle="--", drawstyle="steps-post", label="Pareto front")
+    for index, group in enumerate(groups):
+        own = [points[name] for name, of in networks.items() if of.get("group", name) == group]
+        if own:
+            style = {"color": colour(index), "marker": marker(index), "linestyle": "none", "markersize": 8}
+            axes.plot(*zip(*own, strict=True), label=group, **style)
+    for name, place in points.items():
+        axes.annotate(name, place, xytext=(6, -11), textcoords="offset points", fontsize="small")
+    axes.set_xscale("log")
+    # Labels stand to the right of their points.
+    axes.margins(x=0.18, y=0.12)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value) if factor == 1 else f"{value:g}"))
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel(label)
+    axes.set_ylabel("test accuracy")
+    percent_axis(axes.yaxis)
+    soft_grid(axes)
+    axes.legend(fontsize="small", loc="lower right")
+
+
+def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The (cost, value) pairs to which no other is at least as good in both and better in one, by rising cost.
+
+    Example:
+
+    >>> pareto_front([(1, 0.5), (2, 0.4), (3, 0.9)])
+    [(1, 0.5), (3, 0.9)]
+    """
+    front: list[tuple[float, float]] = []
+    for cost, value in sorted(set(points), key=lambda point: (point[0], -point[1])):
+        if not front or value > front[-1][1]:
+            front.append((cost, value))
+    return front
+
+
+def _bytes(value: float) -> str:
+    for unit, size in (("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} B"

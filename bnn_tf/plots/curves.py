@@ -1,0 +1,125 @@
+"""How trainings went, epoch by epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from bnn_tf.errors import ArgumentError
+from bnn_tf.plots.style import (
+    COLOURS,
+    colour,
+    line,
+    marker,
+    numbers,
+    panels,
+    percent_axis,
+    require,
+    soft_grid,
+    whole_numbers,
+)
+
+# Learning curves that colours tell apart.
+MOST_CURVES = len(COLOURS)
+_LABELS = {"loss": "loss (cross-entropy, nats)", "accuracy": "accuracy"}
+# Up to so many markers a line.
+_MOST_MARKERS = 12
+
+
+def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
+    """Loss and accuracy of several trainings over their epochs: the test set's as lines, the training set's dashed.
+
+    Args:
+        histories: for each label what `training.train` returned, or its history: "loss", "accuracy", "val_loss" and
+            "val_accuracy", a value an epoch.
+        title: of the picture.
+
+    Returns:
+        A `matplotlib.figure.Figure` with two panels.
+
+    Raises:
+        ArgumentError: a ValueError, for no history, or one that lacks a figure.
+
+    Example:
+
+    >>> learning_curves({"float": training.train(model, dataset)}).savefig("curves.png")
+    """
+    require("learning_curves", "histories", histories)
+    figure, (loss, accuracy) = panels(2, 2, (5, 4), title)
+    for index, (label, training) in enumerate(histories.items()):
+        history = _history(label, training)
+        epochs = np.arange(1, len(history["loss"]) + 1)
+        every = max(1, len(epochs) // _MOST_MARKERS)
+        for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
+            style = {"color": colour(index), "marker": marker(index), "markersize": 4, "markevery": every}
+            axes.plot(epochs, history[f"val_{metric}"], label=label, **style)
+            axes.plot(epochs, history[metric], color=colour(index), linewidth=0.8, linestyle="--")
+    for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(_LABELS[metric])
+        whole_numbers(axes.xaxis)
+        soft_grid(axes)
+    percent_axis(accuracy.yaxis)
+    accuracy.legend(title="test (dashed: training)")
+    return figure
+
+
+def _history(label: str, training: Any) -> dict[str, npt.NDArray[np.float64]]:
+    history = getattr(training, "history", training)
+    found = {}
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        if not isinstance(history, Mapping) or name not in history:
+            given = ", ".join(map(str, history)) if isinstance(history, Mapping) else repr(history)[:80]
+            raise ArgumentError(
+                f'learning_curves: the history {label!r} must have "loss", "accuracy", "val_loss" and "val_accuracy", '
+                f"as training.train makes it. It lacks {name!r} and has {given or 'nothing'}."
+            )
+        found[name] = numbers("learning_curves", f"{name!r} of {label!r}", history[name])
+    if len({len(values) for values in found.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(values)}" for name, values in found.items())
+        raise ArgumentError(f"learning_curves: the history {label!r} has figures of different lengths: {lengths}.")
+    return found
+
+
+def sign_flips(flips: Mapping[str, Mapping[int, float] | Sequence[float]], *, title: str = "") -> Figure:
+    """The share of binary weights whose sign each epoch changed.
+
+    Args:
+        flips: for each layer (or network) the share, 0..1, of each epoch: `training.LatentWeights.flips`; or a list of
+            them from epoch 1 on, such as "flipped" in a history.
+        title: of the picture.
+
+    Returns:
+        A `matplotlib.figure.Figure`; the axis is logarithmic as far as shares above 0 go.
+
+    Raises:
+        ArgumentError: a ValueError, where there is nothing to draw.
+
+    Example:
+
+    >>> weights = training.LatentWeights()
+    >>> training.train(model, dataset, callbacks=[weights])
+    >>> sign_flips(weights.flips).savefig("flips.png")
+    """
+    require("sign_flips", "flips", flips)
+    figure, (axes,) = panels(1, 1, (7, 4), title)
+    lowest = 1.0
+    for index, (label, of) in enumerate(flips.items()):
+        require("sign_flips", f"flips[{label!r}]", of)
+        by_epoch = of if isinstance(of, Mapping) else dict(enumerate(of, 1))
+        shares = numbers("sign_flips", f"what belongs to {label!r}", by_epoch.values())
+        lowest = min([lowest, *shares[shares > 0]])
+        style = {"color": colour(index), "marker": marker(index), "linestyle": line(index), "markersize": 4}
+        axes.plot(list(by_epoch), shares, label=label, **style)
+    # Rates of change lie decades apart, and an epoch that flips nothing has a place as well.
+    axes.set_yscale("symlog", linthresh=lowest)
+    axes.set_ylim(bottom=0)
+    percent_axis(axes.yaxis)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("signs changed in the epoch")
+    whole_numbers(axes.xaxis)
+    soft_grid(axes)
+    axes.legend()
+    return figure

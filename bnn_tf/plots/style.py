@@ -1,0 +1,100 @@
+"""How the pictures look: told apart by colour-blind readers and in print, by shapes as well as by colours."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from bnn_tf.errors import ArgumentError
+
+# Okabe and Ito's colours, save the yellow, which paper swallows.
+COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+LINES = ("-", "--", ":", "-.", (0, (3, 1, 1, 1, 1, 1)))
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+# Its lightness rises all along, so that it stays a scale in print; dark is negative, light is positive.
+SCALE = "cividis"
+
+
+def colour(index: int) -> str:
+    """The colour of the series with this index."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def marker(index: int) -> str:
+    """Its marker; with the colour it makes seventy different pairs."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def line(index: int) -> Any:
+    """Its line style."""
+    return LINES[index % len(LINES)]
+
+
+def hatch(index: int) -> str:
+    """What fills its bars."""
+    return HATCHES[index % len(HATCHES)]
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def panels(count: int, columns: int, size: tuple[float, float], title: str) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes, `columns` in a row, each of `size` inches; none is left empty."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(size[0] * columns, size[1] * rows + (0.4 if title else 0), title)
+    grid = figure.add_gridspec(rows, columns)
+    return figure, [figure.add_subplot(grid[divmod(index, columns)]) for index in range(count)]
+
+
+def percent_axis(axis: Any, decimals: int | None = None) -> None:
+    """Shows shares of 1 as percent."""
+    axis.set_major_formatter(PercentFormatter(1.0, decimals))
+
+
+def whole_numbers(axis: Any) -> None:
+    """Puts ticks at integers only."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def soft_grid(axes: Axes, axis: str = "both") -> None:
+    """Grid lines behind what is drawn."""
+    axes.grid(axis=axis, alpha=0.3)
+    axes.set_axisbelow(True)
+
+
+def without_ticks(axes: Axes) -> None:
+    """For pictures, whose places mean nothing."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def require(function: str, argument: str, values: Mapping[Any, Any] | Sequence[Any]) -> None:
+    """Raises an ArgumentError where there is nothing to draw."""
+    if not len(values):
+        raise ArgumentError(f"{function}: `{argument}` is empty, so there is nothing to draw. Give at least one entry.")
+
+
+def numbers(function: str, name: str, values: Any) -> npt.NDArray[np.float64]:
+    """One-dimensional figures as float64; None becomes NaN.
+
+    Raises:
+        ArgumentError: a ValueError, for anything else.
+    """
+    try:
+        found = np.asarray([np.nan if value is None else value for value in values], np.float64)
+    except (TypeError, ValueError):
+        found = np.zeros((0, 0))
+    if found.ndim != 1:
+        raise ArgumentError(f"{function}: {name} must be a list of numbers. Got {values!r:.80}.")
+    return found
