@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.plots.style import colour, marker, new_figure, numbers, panels, percent_axis, require, soft_grid
+from bnn_tf.plots.style import colour, marker, new_figure, numbers, panels, percent_axis, plain, require, soft_grid
 
 # Beyond so many classes, counts don't fit in the cells of a confusion matrix.
 _MOST_COUNTS = 25
@@ -45,7 +45,7 @@ def confusion_matrix(matrix: npt.ArrayLike, class_names: Sequence[str], title: s
     # A line of text takes no more than its row: a point is 1/72 inch.
     size = min(9.0, 0.75 * 72 * side / classes)
     for set_ticks, rotation in ((axes.set_xticks, 90), (axes.set_yticks, 0)):
-        set_ticks(range(classes), list(class_names), rotation=rotation, fontsize=size)
+        set_ticks(range(classes), [plain(name) for name in class_names], rotation=rotation, fontsize=size)
     axes.set_xlabel("prediction")
     axes.set_ylabel("class")
     if classes <= _MOST_COUNTS:
@@ -119,10 +119,10 @@ def class_scores(
         if ((shares < 0) | (shares > 1)).any():
             raise ArgumentError(f"class_scores: the figures of {label!r} must lie in 0..1. Got {shares.tolist()}.")
         style = {"color": colour(index), "marker": marker(index), "linestyle": "none", "alpha": 0.85}
-        axes.plot(shares, places, label=label, **style)
-    axes.set_yticks(places, list(class_names), fontsize="small")
+        axes.plot(shares, places, label=plain(label), **style)
+    axes.set_yticks(places, [plain(name) for name in class_names], fontsize="small")
     axes.set_ylim(len(class_names) - 0.4, -0.6)
-    axes.set_xlabel(what)
+    axes.set_xlabel(plain(what))
     axes.set_ylabel("class")
     percent_axis(axes.xaxis)
     soft_grid(axes)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.plots.style import colour, line, marker, new_figure, panels, percent_axis, require, soft_grid
+from bnn_tf.plots.style import colour, line, marker, new_figure, panels, percent_axis, plain, require, soft_grid
 
 # For each panel and each series the mean and deviation at each place of the axis; a deviation of None isn't drawn.
 Panels = dict[str, dict[str, dict[str, tuple[float, float | None]]]]
@@ -52,11 +52,13 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
                 marker=marker(index),
                 linestyle=line(index) if joined else "none",
                 capsize=3,
-                label=name,
+                label=plain(name),
             )
-        axes.set_xticks(range(len(places[panel])), places[panel], rotation=0 if joined else 20)
+        axes.set_xticks(
+            range(len(places[panel])), [plain(place) for place in places[panel]], rotation=0 if joined else 20
+        )
         axes.set_xlim(-0.5, len(places[panel]) - 0.5)
-        axes.set_title(panel, fontsize="medium")
+        axes.set_title(plain(panel), fontsize="medium")
         axes.grid(axis="y", alpha=0.3)
     grid[0].set_ylabel("test accuracy, %")
     entries = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -127,9 +129,9 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         own = [points[name] for name, of in networks.items() if of.get("group", name) == group]
         if own:
             style = {"color": colour(index), "marker": marker(index), "linestyle": "none", "markersize": 8}
-            axes.plot(*zip(*own, strict=True), label=group, **style)
+            axes.plot(*zip(*own, strict=True), label=plain(group), **style)
     for name, place in points.items():
-        axes.annotate(name, place, xytext=(6, -11), textcoords="offset points", fontsize="small")
+        axes.annotate(plain(name), place, xytext=(6, -11), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)

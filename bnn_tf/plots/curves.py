@@ -16,6 +16,7 @@ from bnn_tf.plots.style import (
     numbers,
     panels,
     percent_axis,
+    plain,
     require,
     soft_grid,
     whole_numbers,
@@ -54,7 +55,7 @@ def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
         every = max(1, len(epochs) // _MOST_MARKERS)
         for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
             style = {"color": colour(index), "marker": marker(index), "markersize": 4, "markevery": every}
-            axes.plot(epochs, history[f"val_{metric}"], label=label, **style)
+            axes.plot(epochs, history[f"val_{metric}"], label=plain(label), **style)
             axes.plot(epochs, history[metric], color=colour(index), linewidth=0.8, linestyle="--")
     for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
         axes.set_xlabel("epoch")
@@ -112,7 +113,7 @@ def sign_flips(flips: Mapping[str, Mapping[int, float] | Sequence[float]], *, ti
         shares = numbers("sign_flips", f"what belongs to {label!r}", by_epoch.values())
         lowest = min([lowest, *shares[shares > 0]])
         style = {"color": colour(index), "marker": marker(index), "linestyle": line(index), "markersize": 4}
-        axes.plot(list(by_epoch), shares, label=label, **style)
+        axes.plot(list(by_epoch), shares, label=plain(label), **style)
     # Rates of change lie decades apart, and an epoch that flips nothing has a place as well.
     axes.set_yscale("symlog", linthresh=lowest)
     axes.set_ylim(bottom=0)

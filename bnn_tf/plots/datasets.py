@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import colour, hatch, marker, panels, soft_grid
+from bnn_tf.plots.style import colour, hatch, marker, panels, plain, soft_grid
 
 if TYPE_CHECKING:
     from bnn_tf.data import Dataset
@@ -44,7 +44,7 @@ def class_counts(dataset: "Dataset", title: str = "") -> Figure:
         label = f"{part}: {counts.sum():,} images"
         style = {"color": colour(index + 1), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.5}
         axes.barh(places + 0.4 * (index - 0.5), counts, 0.4, label=label, **style)
-    axes.set_yticks(places, list(dataset.class_names), fontsize="small")
+    axes.set_yticks(places, [plain(name) for name in dataset.class_names], fontsize="small")
     axes.set_ylim(dataset.classes - 0.4, -0.6)
     axes.set_xlabel("images")
     axes.set_ylabel("class")
@@ -188,7 +188,7 @@ def _scatter(
                 "markersize": 4,
                 "alpha": 0.7,
             }
-            axes.plot(own[:, 0], own[:, 1], label=dataset.class_names[label], **style)
+            axes.plot(own[:, 0], own[:, 1], label=plain(dataset.class_names[label]), **style)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     some = "class" if len(shown) == dataset.classes else f"{len(shown)} of {dataset.classes} classes"

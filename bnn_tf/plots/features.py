@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
 from bnn_tf.plots.mosaics import grid
-from bnn_tf.plots.style import SCALE, new_figure, require, without_ticks
+from bnn_tf.plots.style import SCALE, new_figure, plain, require, without_ticks
 from bnn_tf.plots.weights import Floats, kernel_of, values
 
 # Where no layers are named.
@@ -65,7 +65,7 @@ def feature_maps(
     for row, name in enumerate(names):
         for column, label in enumerate(models):
             axes = figure.add_subplot(places[row, 1 + column])
-            axes.set_title(f"{label}: {name}", fontsize="medium")
+            axes.set_title(plain(f"{label}: {name}"), fontsize="medium")
             _draw_maps(figure, axes, maps[label][name], most)
     return figure
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.plots.mosaics import colours, grid
-from bnn_tf.plots.style import SCALE, colour, new_figure, panels, soft_grid, without_ticks
+from bnn_tf.plots.style import SCALE, colour, new_figure, panels, plain, soft_grid, without_ticks
 from bnn_tf.plots.weights import Floats, Kernel, chosen_kernels
 
 # Of a model, where no layers are named.
@@ -51,7 +51,7 @@ def kernels(source: Any, layers: str | Sequence[str] | None = None, *, most: int
     for row, kernel in enumerate(found):
         for column, (name, values, binary) in enumerate(_panels(kernel)):
             axes = figure.add_subplot(places[row, column])
-            axes.set_title(f"{kernel.layer}: {name}", fontsize="medium")
+            axes.set_title(f"{plain(kernel.layer)}: {name}", fontsize="medium")
             _draw(figure, axes, values, most, binary=binary, dense=kernel.dense)
     return figure
 
@@ -129,7 +129,7 @@ def scales(source: Any, layers: str | Sequence[str] | None = None, *, title: str
         axes.plot(np.arange(1, len(alpha) + 1), alpha, color=colour(1), marker="o", markersize=3, linestyle="none")
         axes.axhline(alpha.mean(), color=colour(5), linestyle="--", label=f"mean {alpha.mean():.3g}")
         axes.set_ylim(0, 1.15 * float(alpha.max()) or 1.0)
-        axes.set_title(kernel.layer, fontsize="medium")
+        axes.set_title(plain(kernel.layer), fontsize="medium")
         axes.set_xlabel("unit" if kernel.dense else "filter")
         axes.set_ylabel("scale α")
         axes.legend(fontsize="small", loc="lower right")

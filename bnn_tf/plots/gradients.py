@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bnn_tf.plots.style import colour, line, panels, require, soft_grid
+from bnn_tf.plots.style import colour, line, panels, plain, require, soft_grid
 from bnn_tf.plots.weights import values
 
 _RANGE, _POINTS = 2.0, 401
@@ -46,7 +46,7 @@ def pseudo_gradients(quantizers: Sequence[Any] | None = None, *, title: str = ""
         axes.plot(u, values(quantizer.sign(tensor)), color="0.55", linewidth=1, label="forward: sign(u)")
         for index, (name, gradient) in enumerate(_gradients(known, quantizer, tensor)):
             axes.plot(u, gradient, color=colour((1, 5, 3)[index]), linestyle=line(index), label=f"backward{name}")
-        axes.set_title(quantizer.name, fontsize="medium")
+        axes.set_title(plain(quantizer.name), fontsize="medium")
         axes.set_xlabel("u")
         axes.set_ylabel("sign, pseudo-gradient")
         axes.legend(fontsize="x-small", loc="upper left")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import SCALE, line, panels, require, soft_grid
+from bnn_tf.plots.style import SCALE, line, panels, plain, require, soft_grid
 
 # For each layer and epoch how many weights lie in each bin, and the bins' edges.
 Histograms = Mapping[str, Mapping[int, tuple[Any, Any]]]
@@ -60,7 +60,7 @@ def weight_histograms(
             density = counts / np.maximum(counts.sum() * np.diff(edges), 1e-300)
             axes.stairs(density, edges, color=shade, linestyle=line(index), linewidth=1.4, label=f"{epoch}")
         axes.axvline(0, color="0.6", linewidth=0.8)
-        axes.set_title(name, fontsize="medium")
+        axes.set_title(plain(name), fontsize="medium")
         axes.set_xlabel("latent weight")
         axes.set_ylabel("density")
         axes.legend(title="after epoch", fontsize="small")

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import colour, hatch, line, marker, new_figure, require, soft_grid
+from bnn_tf.plots.style import colour, hatch, line, marker, new_figure, plain, require, soft_grid
 from bnn_tf.plots.style import panels as new_panels
 
 
@@ -46,15 +46,15 @@ def throughput(
         places = [place + (index - (len(series) - 1) / 2) * width for place in range(len(layers))]
         known = [(place, rate) for place, rate in zip(places, rates, strict=True) if rate]
         style = {"color": colour(index), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.3}
-        axes.bar([p for p, _ in known], [r for _, r in known], width, label=label, **style)
+        axes.bar([p for p, _ in known], [r for _, r in known], width, label=plain(label), **style)
     for index, (label, rate) in enumerate(ceilings.items()):
-        axes.axhline(rate, color="0.3", linestyle=line(index + 1), label=label)
+        axes.axhline(rate, color="0.3", linestyle=line(index + 1), label=plain(label))
     axes.set_yscale("log")
     lowest = min((rate for rates in series.values() for rate in rates if rate), default=1.0)
     axes.set_ylim(bottom=lowest / 2)
     axes.set_ylabel("10⁹ operations a second")
     axes.set_xlabel("layer")
-    axes.set_xticks(range(len(layers)), layers, rotation=35, ha="right", fontsize="small")
+    axes.set_xticks(range(len(layers)), [plain(layer) for layer in layers], rotation=35, ha="right", fontsize="small")
     soft_grid(axes, "y")
     figure.legend(fontsize="small", ncols=4, loc="outside upper center")
     return figure
@@ -126,11 +126,11 @@ def growth(panels: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[flo
     for axes, (label, (values, ops)) in zip(grid, panels.items(), strict=True):
         for index, (name, seconds) in enumerate(ops.items()):
             style = {"color": colour(index), "marker": marker(index), "markersize": 4, "linestyle": line(index)}
-            axes.plot(values, [1e6 * s for s in seconds], label=name, **style)
+            axes.plot(values, [1e6 * s for s in seconds], label=plain(name), **style)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_xticks(values, [f"{value:g}" for value in values])
-        axes.set_xlabel(label)
+        axes.set_xlabel(plain(label))
         axes.set_ylabel("time, µs")
         soft_grid(axes)
     grid[0].legend()

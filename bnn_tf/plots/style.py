@@ -40,11 +40,18 @@ def hatch(index: int) -> str:
     return HATCHES[index % len(HATCHES)]
 
 
+def plain(text: object) -> str:
+    """Text that matplotlib shows unchanged: dollars begin no formula, an underscore keeps its place in the legend."""
+    escaped = str(text).replace("$", r"\$")
+    # Legends leave out what begins with an underscore.
+    return f"\u2009{escaped}" if escaped.startswith("_") else escaped
+
+
 def new_figure(width: float, height: float, title: str) -> Figure:
     """An empty figure of so many inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     return figure
 
 

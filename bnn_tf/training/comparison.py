@@ -86,6 +86,15 @@ class Comparison:
         """The finished rows as text: means and deviations over the seeds."""
         return table(self.grid, self.rows)
 
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """What `plots.trade_off` draws: each network's accuracy, packed bytes and seconds an image (in batches).
+
+        Example:
+
+        >>> bnn_tf.plots.trade_off(compare("lenet", "digits").networks()).savefig("trade_off.png")
+        """
+        return {self.grid.label(group.first.cell, without=["seeds"]): group.network() for group in groups(self.rows)}
+
     def as_dict(self) -> dict[str, Any]:
         """The content of `results.json`."""
         return {

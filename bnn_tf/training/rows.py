@@ -107,6 +107,16 @@ class Group:
         means = {name: {"mean": self.mean(name), "deviation": self.deviation(name)} for name in figures}
         return {**which, "seeds": [row.seed for row in self.rows], **means}
 
+    def network(self) -> dict[str, Any]:
+        """What `plots.trade_off` takes: means over the seeds, and the scheme as the group."""
+        speed = self.mean("images_per_second")
+        return {
+            "accuracy": self.mean("accuracy"),
+            "packed_bytes": self.first.packed_bytes,
+            "latency": 1 / speed if speed else None,
+            "group": self.first.scheme,
+        }
+
     def _values(self, figure: str) -> list[float]:
         return [value for row in self.rows if (value := getattr(row, figure)) is not None]
 
