@@ -47,6 +47,7 @@ def requirements() -> list[str]:
         "scipy",
         "pillow",
         "matplotlib",
+        "jinja2",
         "rich",
         "scikit-learn",
         "typing_extensions",

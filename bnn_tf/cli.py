@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import bnn_tf
-from bnn_tf.commands import bench, compare, data, evaluate, export, models, pack, predict, summary, train
+from bnn_tf.commands import bench, compare, data, evaluate, export, models, pack, predict, report, summary, train
 from bnn_tf.commands.quiet import quiet_tensorflow
 from bnn_tf.errors import UserError
 
@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bnn-tf", description="Binary neural networks that really are one bit.")
     parser.add_argument("--version", action="version", version=f"bnn-tf {bnn_tf.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (compare, train, evaluate, pack, export, bench, summary, models):
+    for command in (compare, train, evaluate, report, pack, export, bench, summary, models):
         command.add(commands, quiet_tensorflow)
     for light in (predict, data):
         light.add(commands)

@@ -72,6 +72,7 @@ MAY_IMPORT = {
     "plots": {"composed", "data", "layers", "quantizers"},
     "training": {"data", "layers", "machine", "models", "ops", "plots", "quantizers", "text"},
     "bench": {"ops", "text"},
+    "reporting": {"plots", "training"},
     "commands": {
         "bench",
         "counting",
@@ -82,6 +83,7 @@ MAY_IMPORT = {
         "missing",
         "models",
         "packing",
+        "reporting",
         "runtime",
         "training",
     },

@@ -4,7 +4,7 @@ import ast
 import itertools
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bnn_tf import data as data_sets
@@ -95,15 +95,7 @@ class Grid:
 
     def label(self, cell: Cell, without: Collection[str] = ()) -> str:
         """What tells a cell from the others: the scheme, and what else varies; some parts can be left out."""
-        parts = (
-            ("models", cell.model),
-            ("schemes", cell.scheme),
-            ("widths", f"×{cell.width:g}"),
-            ("data", cell.data),
-            ("seeds", f"seed {cell.seed}"),
-        )
-        shown = {"schemes", *(part for part, _ in parts if self.varies(part))} - set(without)
-        return " ".join(text for part, text in parts if part in shown)
+        return cell_label(cell, {part for part in asdict(self) if self.varies(part)} - set(without))
 
     def file_stem(self, cell: Cell) -> str:
         """MODEL_SCHEME, and what else varies, as the name of a file."""
@@ -112,6 +104,24 @@ class Grid:
         parts += [f"width{cell.width:g}"] if self.varies("widths") else []
         parts += [f"seed{cell.seed}"] if self.varies("seeds") else []
         return "_".join(re.sub(r"[^\w.+]+", "-", part).strip("-") for part in parts)
+
+
+def cell_label(cell: Cell, varied: Collection[str]) -> str:
+    """The scheme of a cell, and the values of those parts of a `Grid` that are named.
+
+    Example:
+
+    >>> cell_label(Cell("lenet", "digits", "bwn", 2.0, 0), ["models", "widths"])
+    'lenet bwn ×2'
+    """
+    parts = (
+        ("models", cell.model),
+        ("schemes", cell.scheme),
+        ("widths", f"×{cell.width:g}"),
+        ("data", cell.data),
+        ("seeds", f"seed {cell.seed}"),
+    )
+    return " ".join(text for part, text in parts if part == "schemes" or part in varied)
 
 
 def model_spec(text: str) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,342 @@
+"""`bnn-tf report`: what runs left is on the page, whatever state they are in, and the page works in a browser."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import browser
+import keras
+import numpy as np
+import pytest
+from test_training_runs import a_tenth
+
+from bnn_tf import cli, layers, training
+from bnn_tf.errors import ArgumentError
+from bnn_tf.reporting import write_report
+from bnn_tf.training.report_folder import ReportFolder
+
+EVIL = '<script>document.title = "evil"</script><img src=x onerror="document.title=1">$a$'
+
+
+class Page(HTMLParser):
+    """The texts of a page, and its tables as lists of rows."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.texts, self.tags, self.sources, self._cell = {}, [], [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "img":
+            self.sources.append(dict(attributes)["src"])
+        if tag == "table":
+            self._rows = []
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("td", "th", "caption"):
+            self._cell = []
+
+    def handle_endtag(self, tag):
+        if tag == "caption":
+            self.tables["".join(self._cell).strip()] = self._rows
+        elif tag in ("td", "th"):
+            self._rows[-1].append("".join(self._cell).strip())
+        if tag in ("td", "th", "caption"):
+            self._cell = None
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self._cell is not None:
+            self._cell.append(data)
+
+    @property
+    def text(self):
+        """All of it."""
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def network(seed=0):
+    """A convolution of three channels' worth of kernels in float, one of bits, and a dense layer of bits."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.GlorotUniform(seed), name="conv1"),
+            layers.BinaryConv2D(6, 3, name="conv2"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(10, name="logits"),
+        ],
+        name="net",
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with every kind of run; one bears a name that is a script."""
+    folder = tmp_path_factory.mktemp("reported") / "runs"
+    digits = a_tenth()
+    for name, epochs in (("short", 1), ("long", 2)):
+        description = {"model": EVIL if name == "long" else "net", "scheme": "bwn", "command": f"bnn-tf train {name}"}
+        model = network()
+        recipe = training.Recipe(epochs=epochs, batch_size=40)
+        training.train(model, digits, recipe, out=folder / name, description=description)
+    training.cross_validate(network, digits, 2, training.Recipe(epochs=1, batch_size=60), out=folder / "cross")
+    reports = [training.report(model, digits, name=name) for name in ("first", "second")]
+    ReportFolder(folder / "evaluation").write(training.Pair(*reports))
+    ReportFolder(folder / "evaluation-of-one").write(reports[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bnn_tf.data.load", lambda name, data_dir=None: digits)
+        patch.setattr("bnn_tf.training.speed._SECONDS", 0.01)
+        training.compare(
+            "lenet", "digits", ["float", "bwn"], widths=0.125, epochs=1, out=folder / "comparison", progress=False
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(runs, tmp_path_factory):
+    """The page about them."""
+    return write_report(runs, tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def read(page):
+    return Page(page.read_text(encoding="utf-8"))
+
+
+class TestContent:
+    def test_trainings(self, read, runs):
+        head, *rows = read.tables["All trainings"]
+        by_name = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+        assert set(by_name) == {"short", "long", "cross/fold1", "cross/fold2"}
+        long = by_name["long"]
+        figures = [json.loads(line) for line in (runs / "long" / "metrics.jsonl").read_text().splitlines()]
+        assert long["last accuracy"] == f"{figures[-1]['val_accuracy']:.2%}"
+        assert long["last loss"] == f"{figures[-1]['val_loss']:.4f}"
+        assert long["best accuracy"] == f"{max(each['val_accuracy'] for each in figures):.2%}"
+        assert (long["network"], long["data"], long["epochs"], long["state"]) == (EVIL, "digits", "2", "finished")
+        head, *rows = read.tables["Settings that differ"]
+        assert "recipe.epochs" in head and len(rows) == 4
+
+    def test_folds(self, read, runs):
+        _, *rows = read.tables["Folds"]
+        accuracies = []
+        for number, row in enumerate(rows, 1):
+            last = (runs / "cross" / f"fold{number}" / "metrics.jsonl").read_text().splitlines()[-1]
+            accuracies.append(json.loads(last)["val_accuracy"])
+            assert row == [f"fold{number}", "1", f"{accuracies[-1]:.2%}"]
+        assert f"{np.mean(accuracies):.2%} ± {np.std(accuracies, ddof=1):.2%} over 2 folds" in read.text
+
+    def test_comparison(self, read, runs):
+        head, *rows = read.tables["Means over the seeds, and standard deviations"]
+        results = json.loads((runs / "comparison" / "results.json").read_text())
+        assert [row[head.index("scheme")] for row in rows] == ["float", "bwn"]
+        for row, of in zip(rows, results["rows"], strict=True):
+            assert row[head.index("packed bytes")] == f"{of['packed_bytes']:,}"
+            assert row[head.index("test accuracy")] == f"{of['accuracy']:.2%}"
+
+    def test_evaluations(self, read, runs):
+        results = json.loads((runs / "evaluation" / "results.json").read_text())
+        head, *rows = read.tables["Classes: second"]
+        assert len(rows) == 10
+        for row, of in zip(rows, results["second"]["classes"], strict=True):
+            assert row[head.index("recall")] == f"{of['recall']:.2%}" and row[1] == str(of["images"])
+        assert "McNemar" in read.text
+
+    def test_configurations_and_commands(self, read):
+        assert "bnn-tf train long" in read.text and "recipe.learning_rate" in read.text
+        assert f"{keras.__version__}" in read.text
+
+    def test_pictures_are_inside(self, read):
+        assert all(source.startswith("data:image/png;base64,iVBOR") for source in read.sources)
+        captions = " ".join(read.texts)
+        for caption in ("learning curves", "kernels of conv1", "kernels of conv2", "signs changed"):
+            assert caption in captions, caption
+        for caption in ("accuracy against its costs", "confusion matrix of first", "score of each class"):
+            assert caption in captions, caption
+
+    def test_nothing_outside_is_named(self, page, read):
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"""(?:src|href)=["']?(?!data:|#)""", text)
+        assert not re.search(r"url\(|@import|https?:", re.sub(r"data:[^\"]*", "", text))
+        assert read.tags.count("script") == 1
+
+    def test_what_files_say_is_escaped(self, page):
+        text = page.read_text(encoding="utf-8")
+        assert "<script>document.title" not in text and "<img src=x" not in text
+        assert "&lt;script&gt;document.title" in text
+
+
+class TestDamage:
+    @pytest.fixture
+    def copy(self, runs, tmp_path):
+        shutil.copytree(runs, tmp_path / "runs")
+        return tmp_path / "runs"
+
+    @staticmethod
+    def remarks(folder):
+        page = write_report(folder, kernels=False).read_text(encoding="utf-8")
+        if 'id="problems"' not in page:
+            return []
+        listed = page[page.index('id="problems"') :].partition("</section>")[0]
+        return [re.sub(r"<[^>]*>", "", line) for line in re.findall(r"<li>(.*?)</li>", listed)]
+
+    def test_whole_runs_have_no_remarks(self, copy):
+        assert self.remarks(copy) == []
+
+    @pytest.mark.parametrize(
+        ("file", "content", "remark"),
+        [
+            ("short/config.json", b"{", "short: config.json is damaged: it isn&#39;t JSON"),
+            ("short/config.json", b"[]", "short: config.json is damaged: it holds no object"),
+            ("short/config.json", b"{}", "short: config.json describes no training: it has no &#39;recipe&#39;"),
+            ("short/config.json", None, "short: config.json is missing"),
+            ("short/metrics.jsonl", b'{"epoch": 1, "lo', "short: metrics.jsonl is damaged"),
+            ("short/metrics.jsonl", b'{"epoch": 1}\n', "short: metrics.jsonl is damaged: it lacks accuracy, loss, "),
+            ("short/last.keras", b"PK", "short: last.keras is damaged"),
+            ("short/last.keras", None, "short: unfinished: there is no last.keras yet"),
+            ("comparison/results.json", b'{"grid": {}}', "comparison: results.json is damaged: KeyError"),
+            ("evaluation/results.json", b'{"confusion_matrix": [[1]], "classes": []', "evaluation: results.json is "),
+            ("evaluation/results.json", b"{}", "evaluation: results.json describes neither a comparison nor an eval"),
+            ("evaluation/results.json", b"\xff\xfe", "evaluation: results.json is damaged: it isn&#39;t JSON"),
+        ],
+    )
+    def test_it_is_named(self, copy, file, content, remark):
+        (copy / file).unlink() if content is None else (copy / file).write_bytes(content)
+        (found,) = self.remarks(copy)
+        assert found.startswith(remark)
+
+    def test_unfinished_runs_are_named(self, copy):
+        config = json.loads((copy / "long" / "config.json").read_text())
+        state = training.training_folder.State(epoch=1, finished=False)
+        training.training_folder._write_checkpoint(copy / "long" / "last.keras", network(), state)
+        (copy / "long" / "config.json").write_text(json.dumps({**config, "recipe": {**config["recipe"], "epochs": 9}}))
+        results = json.loads((copy / "comparison" / "results.json").read_text())
+        (copy / "comparison" / "results.json").write_text(json.dumps({**results, "complete": False}))
+        assert self.remarks(copy) == [
+            "long: unfinished: 2 of 9 epochs are done",
+            "comparison: unfinished: 2 networks are done",
+        ]
+
+    def test_a_damaged_model_costs_its_kernels_alone(self, copy):
+        (copy / "short" / "best.keras").write_bytes(b"nothing")
+        page = Page(write_report(copy / "short").read_text(encoding="utf-8"))
+        assert re.search(r"best\.keras: .*best.keras", page.text) and len(page.sources) == 2
+
+    def test_what_is_wrong_inside(self, copy):
+        """Values of other types end as a remark or a dash, never as a traceback."""
+        config = json.loads((copy / "short" / "config.json").read_text())
+        config |= {"model": None, "scheme": ["x"], "data": {"name": {"a": 1}}, "network": {}, "recipe": {}}
+        (copy / "short" / "config.json").write_text(json.dumps(config))
+        results = json.loads((copy / "comparison" / "results.json").read_text())
+        results["rows"][0]["accuracy"] = "high"
+        (copy / "comparison" / "results.json").write_text(json.dumps(results))
+        assert self.remarks(copy) == ["comparison: results.json is damaged: ValueError accuracy is &#39;high&#39;"]
+
+
+class TestCommand:
+    def test_writes_the_page(self, runs, tmp_path, capsys):
+        out = tmp_path / "new" / "page.html"
+        assert cli.main(["report", str(runs / "short"), "--out", str(out), "--no-kernels"]) == 0
+        assert capsys.readouterr().out.startswith(f"{out}: 0.")
+        assert "All trainings" in Page(out.read_text(encoding="utf-8")).tables
+        assert [path.name for path in out.parent.iterdir()] == ["page.html"]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [("empty", "empty holds no run of bnn-tf train, compare or evaluate"), ("nowhere", "nowhere is no folder")],
+    )
+    def test_nothing_to_report(self, tmp_path, capsys, name, message):
+        (tmp_path / "empty").mkdir()
+        assert cli.main(["report", str(tmp_path / name)]) == 2
+        assert message in capsys.readouterr().err.splitlines()[-1]
+        assert not list((tmp_path / "empty").iterdir())
+
+    def test_a_folder_of_nothing_but_damage(self, tmp_path):
+        (tmp_path / "results.json").write_text("{")
+        with pytest.raises(ArgumentError, match=r"that can be read\. .*: results.json is damaged: it isn't JSON"):
+            write_report(tmp_path)
+
+    def test_an_earlier_page_stays_whole(self, runs, tmp_path, monkeypatch):
+        page = tmp_path / "page.html"
+        page.write_text("earlier")
+        monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(training.FullDiskError):
+            write_report(runs / "short", page, kernels=False)
+        assert page.read_text() == "earlier" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(browser.program() is None, reason="there is no Chromium")
+class TestBrowser:
+    @pytest.fixture(scope="class")
+    def opened(self, page, tmp_path_factory):
+        tab = browser.Browser(tmp_path_factory.mktemp("profile"))
+        try:
+            tab.open(page)
+            yield tab
+        finally:
+            tab.close()
+
+    COLUMN = "[...document.querySelectorAll('#trainings tbody')[0].rows].map(row => row.cells[{}].textContent)"
+
+    def order(self, opened, column=0):
+        return opened.run(self.COLUMN.format(column))
+
+    def test_it_loads_without_an_error_and_nothing_else(self, opened, page):
+        assert opened.run("document.title") == "runs: bnn_tf report"
+        assert opened.run("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
+        assert {address for address in opened.requests if not address.startswith("data:")} == {page.resolve().as_uri()}
+        assert opened.errors == []
+
+    def test_a_click_sorts_and_a_second_one_turns_round(self, opened):
+        head = "#trainings th:nth-child({}) button"
+        opened.click(head.format(1))
+        assert self.order(opened) == ["cross/fold1", "cross/fold2", "long", "short"]
+        assert opened.run("document.querySelector('#trainings th').ariaSort") == "ascending"
+        opened.click(head.format(1))
+        assert self.order(opened) == ["short", "long", "cross/fold2", "cross/fold1"]
+        opened.click(head.format(9))  # the loss: as numbers, not as text
+        losses = [float(text) for text in self.order(opened, 8)]
+        assert losses == sorted(losses)
+        assert opened.run("document.querySelectorAll('#trainings [aria-sort]').length") == 1
+        assert opened.errors == []
+
+    def test_the_keyboard_sorts_as_well(self, opened):
+        opened.run("document.querySelector('#trainings th button').focus()")
+        opened.press("Enter")
+        assert self.order(opened)[0] == "cross/fold1"
+        opened.press("Tab")
+        opened.press("Enter")
+        assert opened.run("document.querySelector('#trainings th:nth-child(2)').ariaSort") == "ascending"
+        assert opened.errors == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_text_stands_out(self, opened, scheme):
+        """The contrast of text and paper is at least 7, WCAG's AAA."""
+        opened.emulate(prefers_color_scheme=scheme)
+        style = "getComputedStyle(document.body)"
+        colours = [re.findall(r"\d+", opened.run(f"{style}.{name}")) for name in ("color", "backgroundColor")]
+        bright = [sum(w * luminance(int(v)) for w, v in zip((0.2126, 0.7152, 0.0722), c, strict=True)) for c in colours]
+        assert (max(bright) + 0.05) / (min(bright) + 0.05) > 7
+        assert (bright[0] > bright[1]) == (scheme == "dark")
+
+    def test_paper_shows_what_is_folded(self, opened):
+        assert opened.run("document.querySelectorAll('details[open]').length") == 0
+        opened.ask("Page.printToPDF")
+        opened.emulate(media="print")
+        opened.run("dispatchEvent(new Event('beforeprint'))")
+        assert opened.run("document.querySelectorAll('details:not([open])').length") == 0
+        opened.run("dispatchEvent(new Event('afterprint'))")
+        assert opened.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+        opened.emulate()
+        assert opened.errors == []
+
+    def test_narrow_windows_scroll_tables_and_not_the_page(self, opened, page):
+        opened.open(page, width=390)
+        assert opened.run("document.documentElement.scrollWidth") <= 390
+
+
+def luminance(value):
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
