@@ -40,6 +40,15 @@ offer_test_libraries() {
     install_system_packages libgtest-dev libbenchmark-dev || true
 }
 
+# The browser in which the page of `bnn-tf report` is tested; where there is none, that is skipped.
+offer_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome chromium-headless-shell; do
+    ! command -v "$name" >/dev/null || return 0
+  done
+  install_system_packages chromium-headless-shell || true
+}
+
 # Status 77 says that there is no emulator and none could be installed, so that a caller may skip what needs it.
 require_emulator() {
   local missing=()
@@ -236,6 +245,7 @@ demo() {
 
 run_tests() {
   build
+  offer_browser
   say "pytest"
   # A worker for each processor; one that is done takes over tests of the others.
   python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal "$@"

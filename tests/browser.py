@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chromium-headless-shell")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
 _PATIENCE = 60.0
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.plots.style import colour, line, marker, new_figure, panels, percent_axis, plain, require, soft_grid
@@ -136,7 +136,8 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value) if factor == 1 else f"{value:g}"))
-    axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
