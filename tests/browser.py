@@ -4,11 +4,12 @@ Messages are JSON and end with a zero byte, on descriptors 3 and 4; https://chro
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
-import subprocess
+import signal
 import time
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
@@ -18,6 +19,22 @@ _PATIENCE = 60.0
 def program():
     """The path of a Chromium; None where there is none."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def start(command):
+    """Starts Chromium; returns its process, and the ends of the pipes to read from and to write to."""
+    pipes = [os.pipe(), os.pipe()]
+    # Away from the numbers that they shall have in the browser.
+    high = [[fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in pipe] for pipe in pipes]
+    (theirs_in, ours_out), (ours_in, theirs_out) = high
+    for end in (*pipes[0], *pipes[1]):
+        os.close(end)
+    actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 3), (os.POSIX_SPAWN_DUP2, theirs_out, 4)]
+    actions += [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setpgroup=0)
+    os.close(theirs_in)
+    os.close(theirs_out)
+    return pid, ours_in, ours_out
 
 
 class Browser:
@@ -33,13 +50,7 @@ class Browser:
         self._last, self._waiting, self._session = 0, b"", None
         command = [program(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         command += [f"--user-data-dir={profile}", "--no-first-run", "--remote-debugging-pipe", "about:blank"]
-        in_read, self._out = os.pipe()
-        self._in, out_write = os.pipe()
-        # The shell gives the pipes the numbers that Chromium expects.
-        shell = ["sh", "-c", f'exec "$@" 3<&{in_read} 4>&{out_write}', "sh", *command]
-        self._process = subprocess.Popen(shell, pass_fds=(in_read, out_write), stderr=subprocess.DEVNULL)
-        os.close(in_read)
-        os.close(out_write)
+        self._pid, self._in, self._out = start(command)
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -48,11 +59,12 @@ class Browser:
     def close(self):
         """Ends it."""
         os.close(self._out)  # which is how it is told to go
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        until = time.monotonic() + 10
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() > until:
+                os.killpg(self._pid, signal.SIGKILL)
+                until = float("inf")
+            time.sleep(0.05)
         os.close(self._in)
 
     def ask(self, method, **parameters):

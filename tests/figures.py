@@ -34,3 +34,8 @@ def is_sound(figure, panels=None):
 def legend(axes):
     """The texts of a legend."""
     return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def below(axes):
+    """The texts of the legend under all axes of a figure."""
+    return [text.get_text() for text in axes.figure.legends[0].get_texts()]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from figures import is_sound, legend
+from figures import below, is_sound, legend
 
 import bnn_tf
 from bnn_tf import data, layers, models, plots, training
@@ -69,7 +69,7 @@ class TestKernels:
         assert latent.images[0].get_array()[3].tolist() == [[1.0] * 3] * 7  # gaps are white
 
     def test_a_frozen_model_shows_the_same_bits(self, networks):
-        trained = plots.kernels(networks["bwn"], "conv2").axes[1].images[0].get_array()
+        trained = plots.kernels(networks["bwn"], "conv2").axes[2].images[0].get_array()
         (frozen,) = is_sound(plots.kernels(bnn_tf.freeze(networks["bwn"]), "conv2"), panels=1)
         assert np.array_equal(frozen.images[0].get_array().filled(0), trained.filled(0))
 
@@ -135,7 +135,7 @@ class TestFeatureMaps:
         shown, *maps = is_sound(plots.feature_maps(pair, image, ["conv1", "conv2"], most=4), panels=5)
         assert shown.get_xlabel() == "8×8 pixels"
         assert [axes.get_title() for axes in maps] == ["float: conv1", "bwn: conv1", "float: conv2", "bwn: conv2"]
-        output = keras.Model(networks["bwn"].inputs, networks["bwn"].get_layer("conv2").output)(image)
+        output = keras.Model(networks["bwn"].input, networks["bwn"].get_layer("conv2").output)(image)
         picture = maps[3].images[0].get_array().filled(np.nan)
         np.testing.assert_array_equal(picture[:4, 5:], array(output)[0, :, :, 1])
         assert maps[3].get_xlabel() == "maps 1 to 4 of 8, 4×4"
@@ -251,7 +251,10 @@ class TestPseudoGradients:
         assert u[0] == -2 and u[-1] == 2
         assert np.array_equal(forward.get_ydata(), np.where(u >= 0, 1, -1))
         np.testing.assert_allclose(backward.get_ydata(), np.where(abs(u) <= 1, 2 - 2 * abs(u), 0), atol=1e-6)
-        assert legend(by_name["ede"])[1:] == ["backward at 0%", "backward at 50%", "backward at 100%"]
+        labels = [line.get_label() for line in by_name["ede"].lines]
+        assert labels == ["forward: sign(u)", "backward at 0%", "backward at 50%", "backward at 100%"]
+        texts = below(by_name["ede"])
+        assert texts == [labels[0], "backward", *labels[1:]]
 
     def test_an_annealed_quantizer_stays_where_it_is(self):
         from bnn_tf import quantizers

@@ -14,6 +14,7 @@ from test_training_runs import a_tenth
 from bnn_tf import cli, layers, training
 from bnn_tf.errors import ArgumentError
 from bnn_tf.reporting import write_report
+from bnn_tf.reporting.runs import find_runs
 from bnn_tf.training.report_folder import ReportFolder
 
 EVIL = '<script>document.title = "evil"</script><img src=x onerror="document.title=1">$a$'
@@ -24,13 +25,16 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tables, self.texts, self.tags, self.sources, self._cell = {}, [], [], [], None
+        self.tables, self.texts, self.tags, self.sources, self.addresses = {}, [], [], [], []
+        self._cell = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
+        named = dict(attributes)
+        self.addresses += [named[name] for name in ("src", "href", "srcset", "action", "data") if name in named]
         if tag == "img":
-            self.sources.append(dict(attributes)["src"])
+            self.sources.append(named["src"])
         if tag == "table":
             self._rows = []
         elif tag == "tr":
@@ -158,7 +162,7 @@ class TestContent:
 
     def test_nothing_outside_is_named(self, page, read):
         text = page.read_text(encoding="utf-8")
-        assert not re.findall(r"""(?:src|href)=["']?(?!data:|#)""", text)
+        assert all(address.startswith(("data:", "#")) for address in read.addresses) and len(read.addresses) > 20
         assert not re.search(r"url\(|@import|https?:", re.sub(r"data:[^\"]*", "", text))
         assert read.tags.count("script") == 1
 
@@ -176,11 +180,17 @@ class TestDamage:
 
     @staticmethod
     def remarks(folder):
-        page = write_report(folder, kernels=False).read_text(encoding="utf-8")
-        if 'id="problems"' not in page:
-            return []
-        listed = page[page.index('id="problems"') :].partition("</section>")[0]
-        return [re.sub(r"<[^>]*>", "", line) for line in re.findall(r"<li>(.*?)</li>", listed)]
+        """What is said about the runs in a folder."""
+        runs = find_runs(folder)
+        of_runs = [(run.name, problem) for run in (*runs.trainings, *runs.comparisons) for problem in run.problems]
+        return [f"{name}: {reason}" for name, reason in (*runs.damaged, *of_runs)]
+
+    def test_it_stands_on_the_page(self, copy):
+        (copy / "short" / "last.keras").write_bytes(b"")
+        (copy / "evaluation" / "results.json").write_text("{")
+        text = Page(write_report(copy, kernels=False).read_text(encoding="utf-8")).text
+        assert "; 2 remarks ." in text and "short : last.keras is damaged" in text
+        assert "evaluation : results.json is damaged: it isn't JSON" in text
 
     def test_whole_runs_have_no_remarks(self, copy):
         assert self.remarks(copy) == []
@@ -188,9 +198,9 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("file", "content", "remark"),
         [
-            ("short/config.json", b"{", "short: config.json is damaged: it isn&#39;t JSON"),
+            ("short/config.json", b"{", "short: config.json is damaged: it isn't JSON"),
             ("short/config.json", b"[]", "short: config.json is damaged: it holds no object"),
-            ("short/config.json", b"{}", "short: config.json describes no training: it has no &#39;recipe&#39;"),
+            ("short/config.json", b"{}", "short: config.json describes no training: it has no 'recipe'"),
             ("short/config.json", None, "short: config.json is missing"),
             ("short/metrics.jsonl", b'{"epoch": 1, "lo', "short: metrics.jsonl is damaged"),
             ("short/metrics.jsonl", b'{"epoch": 1}\n', "short: metrics.jsonl is damaged: it lacks accuracy, loss, "),
@@ -199,7 +209,7 @@ class TestDamage:
             ("comparison/results.json", b'{"grid": {}}', "comparison: results.json is damaged: KeyError"),
             ("evaluation/results.json", b'{"confusion_matrix": [[1]], "classes": []', "evaluation: results.json is "),
             ("evaluation/results.json", b"{}", "evaluation: results.json describes neither a comparison nor an eval"),
-            ("evaluation/results.json", b"\xff\xfe", "evaluation: results.json is damaged: it isn&#39;t JSON"),
+            ("evaluation/results.json", b"\xff\xfe", "evaluation: results.json is damaged: it isn't JSON"),
         ],
     )
     def test_it_is_named(self, copy, file, content, remark):
@@ -232,7 +242,7 @@ class TestDamage:
         results = json.loads((copy / "comparison" / "results.json").read_text())
         results["rows"][0]["accuracy"] = "high"
         (copy / "comparison" / "results.json").write_text(json.dumps(results))
-        assert self.remarks(copy) == ["comparison: results.json is damaged: ValueError accuracy is &#39;high&#39;"]
+        assert self.remarks(copy) == ["comparison: results.json is damaged: ValueError accuracy is 'high'"]
 
 
 class TestCommand:
@@ -267,17 +277,19 @@ class TestCommand:
         assert page.read_text() == "earlier" and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.fixture(scope="module")
+def opened(page, tmp_path_factory):
+    """The page in a browser."""
+    tab = browser.Browser(tmp_path_factory.mktemp("profile"))
+    try:
+        tab.open(page)
+        yield tab
+    finally:
+        tab.close()
+
+
 @pytest.mark.skipif(browser.program() is None, reason="there is no Chromium")
 class TestBrowser:
-    @pytest.fixture(scope="class")
-    def opened(self, page, tmp_path_factory):
-        tab = browser.Browser(tmp_path_factory.mktemp("profile"))
-        try:
-            tab.open(page)
-            yield tab
-        finally:
-            tab.close()
-
     COLUMN = "[...document.querySelectorAll('#trainings tbody')[0].rows].map(row => row.cells[{}].textContent)"
 
     def order(self, opened, column=0):

@@ -1,6 +1,7 @@
 """How well each class is told from the others."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,18 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.plots.style import colour, marker, new_figure, numbers, panels, percent_axis, plain, require, soft_grid
+from bnn_tf.plots.style import (
+    colour,
+    legend_below,
+    marker,
+    new_figure,
+    numbers,
+    panels,
+    percent_axis,
+    plain,
+    require,
+    soft_grid,
+)
 
 # Beyond so many classes, counts don't fit in the cells of a confusion matrix.
 _MOST_COUNTS = 25
@@ -118,13 +130,18 @@ def class_scores(
             )
         if ((shares < 0) | (shares > 1)).any():
             raise ArgumentError(f"class_scores: the figures of {label!r} must lie in 0..1. Got {shares.tolist()}.")
-        style = {"color": colour(index), "marker": marker(index), "linestyle": "none", "alpha": 0.85}
-        axes.plot(shares, places, label=plain(label), **style)
+        style: dict[str, Any] = {"color": colour(index), "marker": marker(index), "linestyle": "none", "alpha": 0.85}
+        axes.plot(shares, places + _beside(index, len(scores)), label=plain(label), **style)
     axes.set_yticks(places, [plain(name) for name in class_names], fontsize="small")
     axes.set_ylim(len(class_names) - 0.4, -0.6)
     axes.set_xlabel(plain(what))
     axes.set_ylabel("class")
     percent_axis(axes.xaxis)
     soft_grid(axes)
-    axes.legend(fontsize="small", loc="best")
+    legend_below(figure)
     return figure
+
+
+def _beside(index: int, count: int) -> float:
+    """How far from the middle of its line a series stands, so that equal figures don't hide each other."""
+    return 0.6 * ((index + 0.5) / count - 0.5)

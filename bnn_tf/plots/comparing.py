@@ -1,6 +1,7 @@
 """Trained networks beside each other: how good they are, and what that costs."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,7 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bnn_tf.errors import ArgumentError
-from bnn_tf.plots.style import colour, line, marker, new_figure, panels, percent_axis, plain, require, soft_grid
+from bnn_tf.plots.style import (
+    colour,
+    legend_below,
+    line,
+    marker,
+    new_figure,
+    panels,
+    percent_axis,
+    plain,
+    require,
+    soft_grid,
+)
 
 # For each panel and each series the mean and deviation at each place of the axis; a deviation of None isn't drawn.
 Panels = dict[str, dict[str, dict[str, tuple[float, float | None]]]]
@@ -61,8 +73,7 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
         axes.set_title(plain(panel), fontsize="medium")
         axes.grid(axis="y", alpha=0.3)
     grid[0].set_ylabel("test accuracy, %")
-    entries = {name: handle for axes in grid for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=min(4, len(entries)))
+    legend_below(figure)
     return figure
 
 
@@ -107,16 +118,17 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
     for axes, cost in zip(grid, costs, strict=True):
         known = {label: network for label, network in networks.items() if network.get(cost) is not None}
         _draw_trade_off(axes, known, cost, groups)
+    legend_below(figure)
     return figure
 
 
 def _check_network(label: str, network: Mapping[str, Any]) -> None:
     accuracy = network.get("accuracy")
-    if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+    if not isinstance(accuracy, Real) or not 0 <= float(accuracy) <= 1:
         raise ArgumentError(f'trade_off: "accuracy" of {label!r} must lie in 0..1. Got {accuracy!r}.')
     for cost in _COSTS:
         value = network.get(cost)
-        if value is not None and not (isinstance(value, int | float) and 0 < value < float("inf")):
+        if value is not None and not (isinstance(value, Real) and 0 < float(value) < float("inf")):
             raise ArgumentError(f'trade_off: "{cost}" of {label!r} must be positive, or None. Got {value!r}.')
 
 
@@ -128,10 +140,16 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     for index, group in enumerate(groups):
         own = [points[name] for name, of in networks.items() if of.get("group", name) == group]
         if own:
-            style = {"color": colour(index), "marker": marker(index), "linestyle": "none", "markersize": 8}
+            style: dict[str, Any] = {
+                "color": colour(index),
+                "marker": marker(index),
+                "linestyle": "none",
+                "markersize": 8,
+            }
             axes.plot(*zip(*own, strict=True), label=plain(group), **style)
-    for name, place in points.items():
-        axes.annotate(plain(name), place, xytext=(6, -11), textcoords="offset points", fontsize="small")
+    # From left to right, now below and now above, so that neighbours don't write over each other.
+    for index, (name, place) in enumerate(sorted(points.items(), key=lambda item: item[1])):
+        axes.annotate(plain(name), place, xytext=(6, (-11, 5)[index % 2]), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
@@ -142,7 +160,6 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
-    axes.legend(fontsize="small", loc="lower right")
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

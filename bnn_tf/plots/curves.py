@@ -54,7 +54,12 @@ def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
         epochs = np.arange(1, len(history["loss"]) + 1)
         every = max(1, len(epochs) // _MOST_MARKERS)
         for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
-            style = {"color": colour(index), "marker": marker(index), "markersize": 4, "markevery": every}
+            style: dict[str, Any] = {
+                "color": colour(index),
+                "marker": marker(index),
+                "markersize": 4,
+                "markevery": every,
+            }
             axes.plot(epochs, history[f"val_{metric}"], label=plain(label), **style)
             axes.plot(epochs, history[metric], color=colour(index), linewidth=0.8, linestyle="--")
     for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
@@ -112,7 +117,12 @@ def sign_flips(flips: Mapping[str, Mapping[int, float] | Sequence[float]], *, ti
         by_epoch = of if isinstance(of, Mapping) else dict(enumerate(of, 1))
         shares = numbers("sign_flips", f"what belongs to {label!r}", by_epoch.values())
         lowest = min([lowest, *shares[shares > 0]])
-        style = {"color": colour(index), "marker": marker(index), "linestyle": line(index), "markersize": 4}
+        style: dict[str, Any] = {
+            "color": colour(index),
+            "marker": marker(index),
+            "linestyle": line(index),
+            "markersize": 4,
+        }
         axes.plot(list(by_epoch), shares, label=plain(label), **style)
     # Rates of change lie decades apart, and an epoch that flips nothing has a place as well.
     axes.set_yscale("symlog", linthresh=lowest)

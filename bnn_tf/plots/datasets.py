@@ -1,14 +1,14 @@
 """What a data set is like: how many images each class has, and how its images lie to each other."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import colour, hatch, marker, panels, plain, soft_grid
+from bnn_tf.plots.style import colour, hatch, legend_below, marker, panels, plain, soft_grid
 
 if TYPE_CHECKING:
     from bnn_tf.data import Dataset
@@ -42,14 +42,19 @@ def class_counts(dataset: "Dataset", title: str = "") -> Figure:
     for index, part in enumerate(("train", "test")):
         counts = dataset.histogram(part)
         label = f"{part}: {counts.sum():,} images"
-        style = {"color": colour(index + 1), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.5}
+        style: dict[str, Any] = {
+            "color": colour(index + 1),
+            "hatch": hatch(index),
+            "edgecolor": "white",
+            "linewidth": 0.5,
+        }
         axes.barh(places + 0.4 * (index - 0.5), counts, 0.4, label=label, **style)
     axes.set_yticks(places, [plain(name) for name in dataset.class_names], fontsize="small")
     axes.set_ylim(dataset.classes - 0.4, -0.6)
     axes.set_xlabel("images")
     axes.set_ylabel("class")
     soft_grid(axes, "x")
-    axes.legend(fontsize="small", loc="best")
+    legend_below(figure)
     return figure
 
 
@@ -139,7 +144,7 @@ def t_sne(
 def _images(
     function: str, dataset: "Dataset", part: str, most: int, classes: Sequence[str] | None, seed: int, least: int
 ) -> tuple[Floats, npt.NDArray[np.int64], list[int]]:
-    """Images as rows of pixels in 0..1, their labels, and the labels that are shown."""
+    """Images as rows of pixels, their labels, and the labels that are shown."""
     if most < least:
         raise ArgumentError(f"{function}: `most` must be at least {least}. Got most={most}.")
     shown = _shown(function, dataset, classes)
@@ -167,10 +172,10 @@ def _shown(function: str, dataset: "Dataset", classes: Sequence[str] | None) -> 
 
 
 def _reduced(image: npt.NDArray[np.uint8]) -> Floats:
-    """The image in 0..1, averaged over blocks where it has more than 32 pixels a side; a rest at the edges is cut."""
+    """The image as floats, averaged over blocks where it has more than 32 pixels a side; a rest at the edges is cut."""
     height, width, channels = image.shape
     down, across = max(1, height // _SIDE), max(1, width // _SIDE)
-    cut = image[: height // down * down, : width // across * across].astype(np.float32) / 255
+    cut = image[: height // down * down, : width // across * across].astype(np.float32)
     return cut.reshape(height // down, down, width // across, across, channels).mean(axis=(1, 3))
 
 
@@ -181,7 +186,7 @@ def _scatter(
     for index, label in enumerate(shown):
         own = points[labels == label]
         if len(own):
-            style = {
+            style: dict[str, Any] = {
                 "color": colour(index),
                 "marker": marker(index),
                 "linestyle": "none",

@@ -136,7 +136,7 @@ def _maps(label: str, model: Any, names: Sequence[str], image: Floats) -> dict[s
             raise ArgumentError(
                 f"feature_maps: {name} of {label} gives no maps [height, width, channels]. Leave it out."
             )
-    part = keras.Model(model.inputs, [by_name[name].output for name in names])
+    part = keras.Model(model.inputs[0], [by_name[name].output for name in names])
     outputs = part(image[np.newaxis], training=False)
     return {name: values(output)[0] for name, output in zip(names, outputs, strict=True)}
 

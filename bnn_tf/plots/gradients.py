@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bnn_tf.plots.style import colour, line, panels, plain, require, soft_grid
+from bnn_tf.plots.style import colour, legend_below, line, panels, plain, require, soft_grid
 from bnn_tf.plots.weights import values
 
 _RANGE, _POINTS = 2.0, 401
@@ -39,7 +39,7 @@ def pseudo_gradients(quantizers: Sequence[Any] | None = None, *, title: str = ""
     given = known.names() if quantizers is None else [quantizers] if isinstance(quantizers, str) else list(quantizers)
     require("pseudo_gradients", "quantizers", given)
     found = [known.get(each) for each in given]
-    figure, grid = panels(len(found), 3, (4, 3.2), title)
+    figure, grid = panels(len(found), 4, (3.4, 2.9), title)
     u = np.linspace(-_RANGE, _RANGE, _POINTS, dtype=np.float32)
     tensor = keras.ops.convert_to_tensor(u)
     for axes, quantizer in zip(grid, found, strict=True):
@@ -49,8 +49,8 @@ def pseudo_gradients(quantizers: Sequence[Any] | None = None, *, title: str = ""
         axes.set_title(plain(quantizer.name), fontsize="medium")
         axes.set_xlabel("u")
         axes.set_ylabel("sign, pseudo-gradient")
-        axes.legend(fontsize="x-small", loc="upper left")
         soft_grid(axes)
+    legend_below(figure, 5)
     return figure
 
 

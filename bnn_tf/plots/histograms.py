@@ -56,7 +56,7 @@ def weight_histograms(
         for index, epoch in enumerate(shown):
             counts, edges = (np.asarray(part, np.float64) for part in histograms[name][epoch])
             # The lightest end of the scale would not be seen on paper.
-            shade = shades(0.85 * index / max(1, len(shown) - 1))
+            shade = shades(0.75 * index / max(1, len(shown) - 1))
             density = counts / np.maximum(counts.sum() * np.diff(edges), 1e-300)
             axes.stairs(density, edges, color=shade, linestyle=line(index), linewidth=1.4, label=f"{epoch}")
         axes.axvline(0, color="0.6", linewidth=0.8)

@@ -45,7 +45,7 @@ def throughput(
     for index, (label, rates) in enumerate(series.items()):
         places = [place + (index - (len(series) - 1) / 2) * width for place in range(len(layers))]
         known = [(place, rate) for place, rate in zip(places, rates, strict=True) if rate]
-        style = {"color": colour(index), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.3}
+        style: dict[str, Any] = {"color": colour(index), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.3}
         axes.bar([p for p, _ in known], [r for _, r in known], width, label=plain(label), **style)
     for index, (label, rate) in enumerate(ceilings.items()):
         axes.axhline(rate, color="0.3", linestyle=line(index + 1), label=plain(label))
@@ -125,7 +125,12 @@ def growth(panels: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[flo
     figure, grid = new_panels(len(panels), 2, (5.5, 4.2), title)
     for axes, (label, (values, ops)) in zip(grid, panels.items(), strict=True):
         for index, (name, seconds) in enumerate(ops.items()):
-            style = {"color": colour(index), "marker": marker(index), "markersize": 4, "linestyle": line(index)}
+            style: dict[str, Any] = {
+                "color": colour(index),
+                "marker": marker(index),
+                "markersize": 4,
+                "linestyle": line(index),
+            }
             axes.plot(values, [1e6 * s for s in seconds], label=plain(name), **style)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")

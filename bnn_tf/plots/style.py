@@ -1,13 +1,13 @@
 """How the pictures look: told apart by colour-blind readers and in print, by shapes as well as by colours."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnn_tf.errors import ArgumentError
 
@@ -64,9 +64,9 @@ def panels(count: int, columns: int, size: tuple[float, float], title: str) -> t
     return figure, [figure.add_subplot(grid[divmod(index, columns)]) for index in range(count)]
 
 
-def percent_axis(axis: Any, decimals: int | None = None) -> None:
-    """Shows shares of 1 as percent."""
-    axis.set_major_formatter(PercentFormatter(1.0, decimals))
+def percent_axis(axis: Any) -> None:
+    """Shows shares of 1 as percent, with as many digits as it takes."""
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g} %"))
 
 
 def whole_numbers(axis: Any) -> None:
@@ -74,7 +74,7 @@ def whole_numbers(axis: Any) -> None:
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def soft_grid(axes: Axes, axis: str = "both") -> None:
+def soft_grid(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
     """Grid lines behind what is drawn."""
     axes.grid(axis=axis, alpha=0.3)
     axes.set_axisbelow(True)
@@ -84,6 +84,17 @@ def without_ticks(axes: Axes) -> None:
     """For pictures, whose places mean nothing."""
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def legend_below(figure: Figure, columns: int = 4) -> None:
+    """One legend for all axes, under them, where it hides nothing; of equal names the first counts."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    figure.legend(
+        found.values(), found.keys(), loc="outside lower center", ncols=min(columns, len(found)), fontsize="small"
+    )
 
 
 def require(function: str, argument: str, values: Mapping[Any, Any] | Sequence[Any]) -> None:

@@ -172,7 +172,7 @@ def read_training(name: str, path: Path) -> TrainingRun:
     for part in ("recipe", "data", "network", "environment"):
         if not isinstance(config.get(part), dict):
             raise DamagedError(f"{CONFIG} describes no training: it has no {part!r}")
-    problems = []
+    problems: list[str] = []
     history = _tried(lambda: _history(path / METRICS_JSONL), {}, problems)
     state = _tried(lambda: _state(path / LAST), {}, problems)
     done, planned = len(history.get("val_accuracy", ())), config["recipe"].get("epochs")
@@ -203,7 +203,7 @@ def _history(path: Path) -> History:
         return {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DamagedError(f"{path.name} is damaged") from None
-    if history and not set(_FIGURES) <= set(history):
+    if rows and not set(_FIGURES) <= set(history):
         raise DamagedError(f"{path.name} is damaged: it lacks {', '.join(sorted(set(_FIGURES) - set(history)))}")
     return history
 

@@ -87,7 +87,6 @@ def _trainings(runs: list[TrainingRun], ids: Mapping[int, str]) -> Section:
 
 
 def _training_row(run: TrainingRun, link: str) -> list[Cell]:
-    accuracies, losses = run.history.get("val_accuracy", []), run.history.get("val_loss", [])
     config, best = run.config, run.best_epoch
     return [
         text(run.name, link),
@@ -95,14 +94,19 @@ def _training_row(run: TrainingRun, link: str) -> list[Cell]:
         text(config.get("scheme")),
         text(config["data"].get("name")),
         number(run.epochs),
-        percent(accuracies[best - 1] if best else None),
+        percent(run.history["val_accuracy"][best - 1] if best else None),
         number(best or None),
-        percent(accuracies[-1] if accuracies else None),
-        number(losses[-1] if losses else None, ".4f"),
+        percent(_last(run, "val_accuracy")),
+        number(_last(run, "val_loss"), ".4f"),
         number(config["network"].get("parameters")),
         number(run.seconds, ",.1f"),
         text("finished" if not run.problems else "unfinished" if _unfinished(run.problems) else "damaged"),
     ]
+
+
+def _last(run: TrainingRun, figure: str) -> float | None:
+    """The figure of the last epoch; None where there is none."""
+    return (run.history.get(figure) or [None])[-1]  # type: ignore[list-item]
 
 
 def _unfinished(problems: tuple[str, ...]) -> bool:
@@ -159,10 +163,7 @@ def _folds(runs: Runs) -> dict[str, list[TrainingRun]]:
 def _fold_section(name: str, folds: list[TrainingRun], index: int) -> Section:
     folds = sorted(folds, key=lambda run: int(run.path.name.removeprefix("fold")))
     accuracies = [run.history["val_accuracy"][-1] for run in folds if run.history.get("val_accuracy")]
-    rows = [
-        [text(run.path.name), number(run.epochs), percent((run.history.get("val_accuracy") or [None])[-1])]
-        for run in folds
-    ]
+    rows = [[text(run.path.name), number(run.epochs), percent(_last(run, "val_accuracy"))] for run in folds]
     facts = {}
     if len(accuracies) > 1:
         mean = sum(accuracies) / len(accuracies)
@@ -214,8 +215,8 @@ def _label(group: Group, run: ComparisonRun) -> str:
 
 
 def _comparison_table(names: Mapping[str, Group]) -> Table:
-    columns = ("network", "data", "scheme", "width", "seeds", "test accuracy", "±", "top-5", "packed bytes")
-    columns += ("bytes at 32 bits", "train s", "images/s")
+    columns = ["network", "data", "scheme", "width", "seeds", "test accuracy", "±", "top-5", "packed bytes"]
+    columns += ["bytes at 32 bits", "train s", "images/s"]
     rows = []
     for group in names.values():
         first = group.first

@@ -38,9 +38,9 @@ class Table:
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
     """A table; a column all of whose cells are numbers or missing holds figures."""
-    rows = tuple(tuple(row) for row in rows)
-    numeric = [all(not isinstance(row[index].key, str) for row in rows) for index in range(len(columns))]
-    return Table(caption, tuple(zip(columns, numeric, strict=True)), rows)
+    lines = tuple(tuple(row) for row in rows)
+    numeric = [all(not isinstance(line[index].key, str) for line in lines) for index in range(len(columns))]
+    return Table(caption, tuple(zip(columns, numeric, strict=True)), lines)
 
 
 MISSING = Cell("–", None)

@@ -57,7 +57,7 @@ class LatentWeights(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Notes where the training starts; what an earlier one left is dropped."""
         if epoch == 0:
-            self.histograms, self.flips, self._every = {}, {}, 1
+            self.histograms, self.flips, self._signs, self._every = {}, {}, {}, 1
         if self._kernels and not self._signs:
             kernels = {name: array(kernel) for name, kernel in self._kernels.items()}
             self._signs = {name: np.packbits(kernel < 0) for name, kernel in kernels.items()}
