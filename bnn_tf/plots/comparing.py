@@ -154,7 +154,10 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value) if factor == 1 else f"{value:g}"))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    # Less than a decade needs more ticks to show where one is.
+    costs = [cost for cost, _ in points.values()]
+    narrow = max(costs) < 8 * min(costs)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8) if narrow else (1, 2, 5)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.set_ylabel("test accuracy")

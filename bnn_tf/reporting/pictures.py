@@ -13,6 +13,8 @@ from bnn_tf.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 _DPI = 110
+# Two panels side by side: on half the page, one couldn't read them.
+_WIDE = 1.8
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,18 @@ class Picture:
     large: bool = False
 
 
-def picture(caption: str, draw: Callable[[], Any], *, large: bool = False) -> Picture:
+def picture(caption: str, draw: Callable[[], Any]) -> Picture:
     """What `draw` draws, as a PNG in the page's text; a UserError becomes the reason why there is none."""
     try:
         figure = draw()
     except UserError as error:
         return Picture(caption, missing=str(error))
+    width, height = figure.get_size_inches()
     file = io.BytesIO()
     figure.savefig(file, dpi=_DPI, format="png", metadata={"Software": None})
-    return Picture(caption, f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}", large=large)
+    return Picture(
+        caption, f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}", large=width > _WIDE * height
+    )
 
 
 def kernel_pictures(path: Path) -> list[Picture]:

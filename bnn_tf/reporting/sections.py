@@ -16,8 +16,8 @@ from bnn_tf.training.rows import Group, groups
 
 # Kernels are shown of so many networks of a comparison: each model takes a second to load and draw.
 _MOST_KERNELS = 8
-# What differs from run to run without being a choice.
-_CIRCUMSTANCES = ("environment.", "command", "data.labels_crc32")
+# What differs from run to run without being a choice, or follows from one.
+_CIRCUMSTANCES = ("environment.", "command", "network.", "data.labels_crc32", "data.train_images", "data.test_images")
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ def _numbered(runs: Runs) -> list[tuple[str, int, Any]]:
 def _trainings(runs: list[TrainingRun], ids: Mapping[int, str]) -> Section:
     columns = ("run", "network", "scheme", "data", "epochs", "best accuracy", "at epoch", "last accuracy", "last loss")
     rows = [_training_row(run, ids[id(run)]) for run in runs]
-    tables = [table("All trainings", (*columns, "parameters", "train s", "state"), rows)]
+    tables = [table("All trainings", (*columns, "parameters", "seconds", "state"), rows)]
     differing = _differences(runs)
     if differing is not None:
         tables.append(differing)
     pictures = []
     with_curves = {run.name: run.history for run in runs if run.history}
     if 1 < len(with_curves) <= plots.MOST_CURVES:
-        pictures.append(picture("learning curves", partial(plots.learning_curves, with_curves), large=True))
+        pictures.append(picture("learning curves", partial(plots.learning_curves, with_curves)))
     return Section("trainings", "Trainings", "overview", tables=tuple(tables), pictures=tuple(pictures))
 
 
@@ -171,9 +171,9 @@ def _fold_section(name: str, folds: list[TrainingRun], index: int) -> Section:
         facts = {"held-out accuracy": f"{mean:.2%} ± {deviation:.2%} over {len(accuracies)} folds"}
     curves = {run.path.name: run.history for run in folds if run.history}
     drawable = 0 < len(curves) <= plots.MOST_CURVES
-    pictures = (picture("learning curves", partial(plots.learning_curves, curves), large=True),) if drawable else ()
+    pictures = (picture("learning curves", partial(plots.learning_curves, curves)),) if drawable else ()
     tables = (table("Folds", ("fold", "epochs", "held-out accuracy"), rows),)
-    return Section(f"folds-{index}", f"{name}: cross-validation", "cross-validation", facts, (), tables, pictures)
+    return Section(f"folds-{index}", name, "cross-validation", facts, (), tables, pictures)
 
 
 # Comparisons.
@@ -194,9 +194,8 @@ def _comparison(run: ComparisonRun, link: str, kernels: bool) -> Section:
             if group.first.model_file:
                 # What the file says is a name, and leads nowhere else.
                 file = run.path / Path(str(group.first.model_file)).name
-                pictures += [
-                    Picture(f"{name}: {each.caption}", each.source, each.missing) for each in kernel_pictures(file)
-                ]
+                last = kernel_pictures(file)[-1]  # of the bits, where there are any
+                pictures.append(replace(last, caption=f"{name}: {last.caption}", large=False))
     content = run.content
     details = {
         "Configuration": flat({name: content.get(name) for name in ("grid", "recipes", "precision")}),
@@ -215,8 +214,8 @@ def _label(group: Group, run: ComparisonRun) -> str:
 
 
 def _comparison_table(names: Mapping[str, Group]) -> Table:
-    columns = ["network", "data", "scheme", "width", "seeds", "test accuracy", "±", "top-5", "packed bytes"]
-    columns += ["bytes at 32 bits", "train s", "images/s"]
+    columns = ["network", "data", "scheme", "width", "seeds", "test accuracy", "±", "top\u20115", "packed bytes"]
+    columns += ["bytes at 32 bits", "seconds", "images/s"]
     rows = []
     for group in names.values():
         first = group.first
