@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "plots": {"composed", "data", "layers", "quantizers"},
     "training": {"data", "layers", "machine", "models", "ops", "plots", "quantizers", "text"},
     "bench": {"ops", "text"},
-    "reporting": {"plots", "training"},
+    "reporting": {"data", "plots", "training"},
     "commands": {
         "bench",
         "counting",

@@ -5,19 +5,17 @@ import re
 import shutil
 from html.parser import HTMLParser
 
-import browser
 import keras
 import numpy as np
 import pytest
+from reported import EVIL, make_trainings, network
 from test_training_runs import a_tenth
 
-from bnn_tf import cli, layers, training
+from bnn_tf import cli, training
 from bnn_tf.errors import ArgumentError
 from bnn_tf.reporting import write_report
 from bnn_tf.reporting.runs import find_runs
 from bnn_tf.training.report_folder import ReportFolder
-
-EVIL = '<script>document.title = "evil"</script><img src=x onerror="document.title=1">$a$'
 
 
 class Page(HTMLParser):
@@ -61,32 +59,14 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
-def network(seed=0):
-    """A convolution of three channels' worth of kernels in float, one of bits, and a dense layer of bits."""
-    return keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.GlorotUniform(seed), name="conv1"),
-            layers.BinaryConv2D(6, 3, name="conv2"),
-            keras.layers.Flatten(name="flatten"),
-            keras.layers.Dense(10, name="logits"),
-        ],
-        name="net",
-    )
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """A folder with every kind of run; one bears a name that is a script."""
     folder = tmp_path_factory.mktemp("reported") / "runs"
     digits = a_tenth()
-    for name, epochs in (("short", 1), ("long", 2)):
-        description = {"model": EVIL if name == "long" else "net", "scheme": "bwn", "command": f"bnn-tf train {name}"}
-        model = network()
-        recipe = training.Recipe(epochs=epochs, batch_size=40)
-        training.train(model, digits, recipe, out=folder / name, description=description)
+    make_trainings(folder, digits)
     training.cross_validate(network, digits, 2, training.Recipe(epochs=1, batch_size=60), out=folder / "cross")
-    reports = [training.report(model, digits, name=name) for name in ("first", "second")]
+    reports = [training.report(network(seed), digits, name=name) for seed, name in enumerate(("first", "second"))]
     ReportFolder(folder / "evaluation").write(training.Pair(*reports))
     ReportFolder(folder / "evaluation-of-one").write(reports[0])
     with pytest.MonkeyPatch.context() as patch:
@@ -204,6 +184,7 @@ class TestDamage:
             ("short/config.json", None, "short: config.json is missing"),
             ("short/metrics.jsonl", b'{"epoch": 1, "lo', "short: metrics.jsonl is damaged"),
             ("short/metrics.jsonl", b'{"epoch": 1}\n', "short: metrics.jsonl is damaged: it lacks accuracy, loss, "),
+            ("short/metrics.jsonl", None, "short: metrics.jsonl is missing or empty"),
             ("short/last.keras", b"PK", "short: last.keras is damaged"),
             ("short/last.keras", None, "short: unfinished: there is no last.keras yet"),
             ("comparison/results.json", b'{"grid": {}}', "comparison: results.json is damaged: KeyError"),
@@ -253,6 +234,23 @@ class TestCommand:
         assert "All trainings" in Page(out.read_text(encoding="utf-8")).tables
         assert [path.name for path in out.parent.iterdir()] == ["page.html"]
 
+    def test_evaluates_trainings(self, runs, tmp_path, monkeypatch):
+        digits = a_tenth()
+        monkeypatch.setattr("bnn_tf.data.load", lambda name, data_dir: {"digits": digits}[name])
+        out = tmp_path / "page.html"
+        assert cli.main(["report", str(runs / "short"), "-o", str(out), "--no-kernels", "--evaluate"]) == 0
+        page = Page(out.read_text(encoding="utf-8"))
+        (head, row), last = page.tables["The whole test set"], (runs / "short" / "metrics.jsonl").read_text()
+        assert row[head.index("accuracy")] == f"{json.loads(last)['val_accuracy']:.2%}"
+        assert "confusion matrix of short" in page.text and len(page.tables["Classes: short"]) == 11
+
+    def test_data_that_can_not_be_had(self, runs, tmp_path):
+        shutil.copytree(runs / "short", tmp_path / "run")
+        config = json.loads((tmp_path / "run" / "config.json").read_text())
+        (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "data_source": "digitz"}))
+        page = Page(write_report(tmp_path, kernels=False, evaluate=True).read_text(encoding="utf-8"))
+        assert "no evaluation: Unknown data set 'digitz'" in page.text and "All trainings" in page.tables
+
     @pytest.mark.parametrize(
         ("name", "message"),
         [("empty", "empty holds no run of bnn-tf train, compare or evaluate"), ("nowhere", "nowhere is no folder")],
@@ -275,80 +273,3 @@ class TestCommand:
         with pytest.raises(training.FullDiskError):
             write_report(runs / "short", page, kernels=False)
         assert page.read_text() == "earlier" and len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.fixture(scope="module")
-def opened(page, tmp_path_factory):
-    """The page in a browser."""
-    tab = browser.Browser(tmp_path_factory.mktemp("profile"))
-    try:
-        tab.open(page)
-        yield tab
-    finally:
-        tab.close()
-
-
-@pytest.mark.skipif(browser.program() is None, reason="there is no Chromium")
-class TestBrowser:
-    COLUMN = "[...document.querySelectorAll('#trainings tbody')[0].rows].map(row => row.cells[{}].textContent)"
-
-    def order(self, opened, column=0):
-        return opened.run(self.COLUMN.format(column))
-
-    def test_it_loads_without_an_error_and_nothing_else(self, opened, page):
-        assert opened.run("document.title") == "runs: bnn_tf report"
-        assert opened.run("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
-        assert {address for address in opened.requests if not address.startswith("data:")} == {page.resolve().as_uri()}
-        assert opened.errors == []
-
-    def test_a_click_sorts_and_a_second_one_turns_round(self, opened):
-        head = "#trainings th:nth-child({}) button"
-        opened.click(head.format(1))
-        assert self.order(opened) == ["cross/fold1", "cross/fold2", "long", "short"]
-        assert opened.run("document.querySelector('#trainings th').ariaSort") == "ascending"
-        opened.click(head.format(1))
-        assert self.order(opened) == ["short", "long", "cross/fold2", "cross/fold1"]
-        opened.click(head.format(9))  # the loss: as numbers, not as text
-        losses = [float(text) for text in self.order(opened, 8)]
-        assert losses == sorted(losses)
-        assert opened.run("document.querySelectorAll('#trainings [aria-sort]').length") == 1
-        assert opened.errors == []
-
-    def test_the_keyboard_sorts_as_well(self, opened):
-        opened.run("document.querySelector('#trainings th button').focus()")
-        opened.press("Enter")
-        assert self.order(opened)[0] == "cross/fold1"
-        opened.press("Tab")
-        opened.press("Enter")
-        assert opened.run("document.querySelector('#trainings th:nth-child(2)').ariaSort") == "ascending"
-        assert opened.errors == []
-
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_text_stands_out(self, opened, scheme):
-        """The contrast of text and paper is at least 7, WCAG's AAA."""
-        opened.emulate(prefers_color_scheme=scheme)
-        style = "getComputedStyle(document.body)"
-        colours = [re.findall(r"\d+", opened.run(f"{style}.{name}")) for name in ("color", "backgroundColor")]
-        bright = [sum(w * luminance(int(v)) for w, v in zip((0.2126, 0.7152, 0.0722), c, strict=True)) for c in colours]
-        assert (max(bright) + 0.05) / (min(bright) + 0.05) > 7
-        assert (bright[0] > bright[1]) == (scheme == "dark")
-
-    def test_paper_shows_what_is_folded(self, opened):
-        assert opened.run("document.querySelectorAll('details[open]').length") == 0
-        opened.ask("Page.printToPDF")
-        opened.emulate(media="print")
-        opened.run("dispatchEvent(new Event('beforeprint'))")
-        assert opened.run("document.querySelectorAll('details:not([open])').length") == 0
-        opened.run("dispatchEvent(new Event('afterprint'))")
-        assert opened.run("getComputedStyle(document.querySelector('nav')).display") == "none"
-        opened.emulate()
-        assert opened.errors == []
-
-    def test_narrow_windows_scroll_tables_and_not_the_page(self, opened, page):
-        opened.open(page, width=390)
-        assert opened.run("document.documentElement.scrollWidth") <= 390
-
-
-def luminance(value):
-    share = value / 255
-    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4

@@ -1,8 +1,9 @@
 """`bnn-tf report`: the runs of a folder as one HTML page that needs nothing but itself.
 
-runs.py      finds the runs and reads their files, which may be damaged
-sections.py  what the page says about each of them: tables and pictures
-page.py      the page, from the template, the style and the script beside it
+runs.py        finds the runs and reads their files, which may be damaged
+evaluating.py  evaluates trainings that were found
+sections.py    what the page says about each of them: tables and pictures
+page.py        the page, from the template, the style and the script beside it
 """
 
 from bnn_tf.reporting.page import write_report

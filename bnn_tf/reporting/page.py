@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 from datetime import datetime, timezone
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -16,13 +17,19 @@ from markupsafe import Markup
 
 from bnn_tf import __version__
 from bnn_tf.errors import ArgumentError
+from bnn_tf.reporting import evaluating
 from bnn_tf.reporting.runs import Runs, find_runs
-from bnn_tf.reporting.sections import sections
+from bnn_tf.reporting.sections import Evaluate, sections
 from bnn_tf.training.run_folder import Folder
 
 
 def write_report(
-    folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, *, kernels: bool = True
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    kernels: bool = True,
+    evaluate: bool = False,
+    data_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Writes one self-contained HTML page about every run in a folder and the folders inside it.
 
@@ -30,6 +37,8 @@ def write_report(
         folder: holds folders of `bnn-tf train` (folds of a cross-validation, too), `compare` and `evaluate`, or is one.
         out: the file to write; by default `report.html` in `folder`. An earlier one is replaced, as a whole.
         kernels: whether models are loaded, to show their kernels.
+        evaluate: whether the last checkpoint of each training is evaluated, to show its classes and confusions.
+        data_dir: where the data for that lie; see `data.load`.
 
     Returns:
         The path of the page.
@@ -53,20 +62,22 @@ def write_report(
     if not runs.found:
         damaged = "".join(f" {name}: {reason}." for name, reason in runs.damaged)
         raise ArgumentError(f"{source} holds no run of bnn-tf train, compare or evaluate that can be read.{damaged}")
-    html = render(source.resolve().name, runs, kernels=kernels)
-    with Folder(page.parent).replacing(page.name) as partial:
+    evaluation = partial(evaluating.evaluate, data_dir=data_dir) if evaluate else None
+    html = render(source.resolve().name, runs, kernels=kernels, evaluate=evaluation)
+    with Folder(page.parent).replacing(page.name) as unfinished:
         # A file's name may hold bytes that aren't UTF-8.
-        partial.write_bytes(html.encode("utf-8", "replace"))
+        unfinished.write_bytes(html.encode("utf-8", "replace"))
     return page
 
 
-def render(name: str, runs: Runs, *, kernels: bool = True) -> str:
+def render(name: str, runs: Runs, *, kernels: bool = True, evaluate: Evaluate | None = None) -> str:
     """The page as text.
 
     Args:
         name: of the folder, for the heading.
         runs: what was found.
         kernels: see `write_report`.
+        evaluate: see `sections.sections`.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     script = _text("page.js")
@@ -81,7 +92,7 @@ def render(name: str, runs: Runs, *, kernels: bool = True) -> str:
         version=__version__,
         time=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         problems=[*runs.damaged, *unfinished],
-        sections=sections(runs, kernels),
+        sections=sections(runs, kernels, evaluate),
         style=Markup(_text("page.css")),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",

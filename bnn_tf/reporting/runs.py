@@ -176,6 +176,8 @@ def read_training(name: str, path: Path) -> TrainingRun:
     history = _tried(lambda: _history(path / METRICS_JSONL), {}, problems)
     state = _tried(lambda: _state(path / LAST), {}, problems)
     done, planned = len(history.get("val_accuracy", ())), config["recipe"].get("epochs")
+    if state.get("epoch") and not history and not problems:
+        problems.append(f"{METRICS_JSONL} is missing or empty")
     if state.get("finished") is not True and not problems:
         problems.append(f"unfinished: {done} of {planned} epochs are done")
     accuracies = [-math.inf if math.isnan(value) else value for value in history.get("val_accuracy", ())]

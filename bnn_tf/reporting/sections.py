@@ -1,12 +1,13 @@
 """What the page says about each run: its tables and its pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bnn_tf import plots
+from bnn_tf.errors import UserError
 from bnn_tf.reporting.pictures import Picture, kernel_pictures, picture
 from bnn_tf.reporting.runs import ComparisonRun, Evaluated, EvaluationRun, Runs, TrainingRun
 from bnn_tf.reporting.tables import Cell, Table, flat, number, percent, table, text
@@ -18,6 +19,8 @@ from bnn_tf.training.rows import Group, groups
 _MOST_KERNELS = 8
 # What differs from run to run without being a choice, or follows from one.
 _CIRCUMSTANCES = ("environment.", "command", "network.", "data.labels_crc32", "data.train_images", "data.test_images")
+
+Evaluate = Callable[[TrainingRun], Evaluated]
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,13 @@ class Section:
     command: str = ""
 
 
-def sections(runs: Runs, kernels: bool = True) -> list[Section]:
+def sections(runs: Runs, kernels: bool = True, evaluate: Evaluate | None = None) -> list[Section]:
     """A section for each run, and those about several trainings before them.
 
     Args:
         runs: what was found.
         kernels: whether models are loaded for pictures of their kernels.
+        evaluate: finds the figures of a training's classes, where they are wanted.
     """
     numbered = {id(run): f"{kind}-{number}" for kind, number, run in _numbered(runs)}
     found = []
@@ -60,7 +64,7 @@ def sections(runs: Runs, kernels: bool = True) -> list[Section]:
     found += [_fold_section(name, folds, index) for index, (name, folds) in enumerate(_folds(runs).items(), 1)]
     found += [_comparison(run, numbered[id(run)], kernels) for run in runs.comparisons]
     found += [_evaluation(run, numbered[id(run)]) for run in runs.evaluations]
-    found += [_training(run, numbered[id(run)], kernels) for run in runs.trainings]
+    found += [_training(run, numbered[id(run)], kernels, evaluate) for run in runs.trainings]
     return found
 
 
@@ -124,7 +128,7 @@ def _differences(runs: list[TrainingRun]) -> Table | None:
     return table("Settings that differ", ("run", *differing), rows)
 
 
-def _training(run: TrainingRun, link: str, kernels: bool) -> Section:
+def _training(run: TrainingRun, link: str, kernels: bool, evaluate: Evaluate | None) -> Section:
     config = run.config
     pictures = []
     if run.history:
@@ -134,6 +138,14 @@ def _training(run: TrainingRun, link: str, kernels: bool) -> Section:
         pictures.append(picture("signs changed", partial(plots.sign_flips, {"all binary layers": flips})))
     if kernels:
         pictures += kernel_pictures(run.model_file)
+    tables = []
+    if evaluate is not None:
+        try:
+            found = evaluate(run)
+            tables += [_figures((found,)), _classes(found)]
+            pictures.append(_confusions(found))
+        except (UserError, OSError) as error:
+            pictures.append(Picture("confusion matrix", missing=f"no evaluation: {error}"))
     facts = {
         "network": f"{config.get('model', 'unnamed')}, {config.get('scheme', 'no scheme')}",
         "data": str(config["data"].get("name")),
@@ -144,7 +156,7 @@ def _training(run: TrainingRun, link: str, kernels: bool) -> Section:
     rest = {name: value for name, value in config.items() if name not in ("environment", "command")}
     details = {"Configuration": flat(rest), "Environment": flat(config["environment"])}
     command = str(config.get("command", ""))
-    return Section(link, run.name, "training", facts, run.problems, (), tuple(pictures), details, command)
+    return Section(link, run.name, "training", facts, run.problems, tuple(tables), tuple(pictures), details, command)
 
 
 # Cross-validation.
@@ -245,8 +257,7 @@ def _evaluation(run: EvaluationRun, link: str) -> Section:
     tables, pictures = [_figures(run.models)], []
     for model in run.models:
         tables.append(_classes(model))
-        matrix = partial(plots.confusion_matrix, model.metrics.matrix, model.class_names, model.model)
-        pictures.append(picture(f"confusion matrix of {model.model}", matrix))
+        pictures.append(_confusions(model))
     scores = {model.model: model.metrics.score for model in run.models}
     names = run.models[0].class_names
     pictures.append(picture("score of each class", partial(plots.class_scores, scores, names)))
@@ -263,6 +274,11 @@ def _figures(models: tuple[Evaluated, ...]) -> Table:
         for model in models
     ]
     return table("The whole test set", ("model", *names), rows)
+
+
+def _confusions(model: Evaluated) -> Picture:
+    draw = partial(plots.confusion_matrix, model.metrics.matrix, model.class_names, model.model)
+    return picture(f"confusion matrix of {model.model}", draw)
 
 
 def _classes(model: Evaluated) -> Table:
