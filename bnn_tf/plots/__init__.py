@@ -6,8 +6,10 @@ like: docs/pictures.md.
 """
 
 from bnn_tf.plots.classes import class_scores, confusion_matrix
-from bnn_tf.plots.comparing import Panels, accuracies, trade_off
-from bnn_tf.plots.curves import MOST_CURVES, learning_curves, sign_flips
+from bnn_tf.plots.comparing import Panels as Panels
+from bnn_tf.plots.comparing import accuracies, trade_off
+from bnn_tf.plots.curves import MOST_CURVES as MOST_CURVES
+from bnn_tf.plots.curves import learning_curves, sign_flips
 from bnn_tf.plots.datasets import class_counts, principal_components, t_sne
 from bnn_tf.plots.features import feature_maps
 from bnn_tf.plots.filters import kernels, scales
@@ -16,8 +18,6 @@ from bnn_tf.plots.histograms import weight_histograms
 from bnn_tf.plots.speed import benchmark_bars, growth, throughput
 
 __all__ = [
-    "MOST_CURVES",
-    "Panels",
     "accuracies",
     "benchmark_bars",
     "class_counts",
