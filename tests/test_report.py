@@ -14,7 +14,7 @@ from test_training_runs import a_tenth
 from bnn_tf import cli, training
 from bnn_tf.errors import ArgumentError
 from bnn_tf.reporting import write_report
-from bnn_tf.reporting.runs import find_runs
+from bnn_tf.reporting.runs import _FIGURES, find_runs
 from bnn_tf.training.report_folder import ReportFolder
 
 
@@ -220,10 +220,29 @@ class TestDamage:
         config = json.loads((copy / "short" / "config.json").read_text())
         config |= {"model": None, "scheme": ["x"], "data": {"name": {"a": 1}}, "network": {}, "recipe": {}}
         (copy / "short" / "config.json").write_text(json.dumps(config))
+        nested = {}
+        for _ in range(200):
+            nested = {"x": nested}
+        (copy / "long" / "config.json").write_text(json.dumps({**config, "deep": nested}))
+        assert self.remarks(copy) == []
+        assert "All trainings" in Page(write_report(copy, kernels=False).read_text(encoding="utf-8")).tables
+
+    @pytest.mark.parametrize(
+        ("values", "reason"),
+        [
+            ({"accuracy": "high"}, "accuracy is 'high'"),
+            ({"model": ["lenet"]}, "model is ['lenet']"),
+            ({"images_per_second": {}}, "images_per_second is {}"),
+            ({"history": {"loss": [1.0]}}, "a history lacks figures"),
+            ({"history": {name: ["x"] for name in _FIGURES}}, "a history holds what is no number"),
+        ],
+    )
+    def test_wrong_rows_of_a_comparison(self, copy, values, reason):
         results = json.loads((copy / "comparison" / "results.json").read_text())
-        results["rows"][0]["accuracy"] = "high"
+        results["rows"][0] |= values
         (copy / "comparison" / "results.json").write_text(json.dumps(results))
-        assert self.remarks(copy) == ["comparison: results.json is damaged: ValueError accuracy is 'high'"]
+        (found,) = self.remarks(copy)
+        assert found.startswith("comparison: results.json is damaged: ValueError ") and found.endswith(reason)
 
 
 class TestCommand:

@@ -111,7 +111,7 @@ def class_scores(
         A `matplotlib.figure.Figure` with a line for each class.
 
     Raises:
-        ArgumentError: a ValueError, for shares outside 0..1, or as many as there aren't classes.
+        ArgumentError: a ValueError, for shares outside 0..1, or more or fewer of them than there are classes.
 
     Example:
 

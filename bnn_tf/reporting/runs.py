@@ -257,7 +257,10 @@ def _comparison(name: str, path: Path, content: dict[str, Any]) -> ComparisonRun
 
 
 def _check_row(row: Row) -> None:
-    """What is computed with must be numbers."""
+    """What is computed with must be numbers, and what is told apart by it text."""
+    for name in ("model", "data", "scheme"):
+        if not isinstance(getattr(row, name), str):
+            raise ValueError(f"{name} is {getattr(row, name)!r}")
     for name in ("accuracy", "top_5", "width", "packed_bytes", "float_bytes", "train_seconds"):
         if not isinstance(getattr(row, name), int | float):
             raise ValueError(f"{name} is {getattr(row, name)!r}")
@@ -265,6 +268,8 @@ def _check_row(row: Row) -> None:
         raise ValueError(f"images_per_second is {row.images_per_second!r}")
     if row.history and not set(_FIGURES) <= set(row.history):
         raise ValueError("a history lacks figures")
+    if not all(isinstance(value, int | float) for values in row.history.values() for value in values):
+        raise ValueError("a history holds what is no number")
 
 
 def _evaluated(content: dict[str, Any]) -> Evaluated:
@@ -272,7 +277,7 @@ def _evaluated(content: dict[str, Any]) -> Evaluated:
     names = tuple(str(each["class"]) for each in content["classes"])
     if matrix.shape != (len(names),) * 2 or (matrix < 0).any() or not matrix.any():
         raise ValueError(f"a confusion matrix of the shape {matrix.shape} for {len(names)} classes")
-    figures = {str(figure): float(value) for figure, value in content["figures"].items()}
+    figures = {str(figure): _number(value) for figure, value in content["figures"].items()}
     return Evaluated(str(content["model"]), str(content["data"]), names, figures, ClassMetrics(matrix))
 
 

@@ -43,6 +43,8 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) 
     return Table(caption, tuple(zip(columns, numeric, strict=True)), lines)
 
 
+# Settings are nested three deep; a damaged file may hold anything.
+_DEEPEST = 8
 MISSING = Cell("–", None)
 
 
@@ -71,6 +73,8 @@ def flat(content: Any, prefix: str = "") -> dict[str, str]:
     >>> flat({"recipe": {"epochs": 5, "augment": ["flip", "crop:4"]}})
     {'recipe.epochs': '5', 'recipe.augment': 'flip, crop:4'}
     """
+    if prefix.count(".") > _DEEPEST:
+        return {prefix: "…"}
     if isinstance(content, dict) and content:
         found: dict[str, str] = {}
         for name, value in content.items():
