@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -147,9 +148,9 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
                 "markersize": 8,
             }
             axes.plot(*zip(*own, strict=True), label=plain(group), **style)
-    # From left to right, now below and now above, so that neighbours don't write over each other.
-    for index, (name, place) in enumerate(sorted(points.items(), key=lambda item: item[1])):
-        axes.annotate(plain(name), place, xytext=(6, (-11, 5)[index % 2]), textcoords="offset points", fontsize="small")
+    for name, place in points.items():
+        height = -11 if _is_below(place, list(points.values())) else 5
+        axes.annotate(plain(name), place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
@@ -163,6 +164,15 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
+
+
+def _is_below(place: tuple[float, float], places: list[tuple[float, float]]) -> bool:
+    """Whether a neighbour stands higher: where it does, labels above both would write over each other."""
+    others = np.array([(np.log(cost), value) for cost, value in places])
+    across, up = (others - (np.log(place[0]), place[1])).T
+    wide, high = np.ptp(others, axis=0)
+    higher = (up > 0) | (up == 0) & (across < 0)  # of equal ones, the left one is
+    return bool(np.any((np.abs(across) <= 0.2 * wide) & higher & (up <= 0.1 * high)))
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
