@@ -37,7 +37,19 @@ def test_the_two_commands_exist():
 
 def test_the_commands_parse():
     lines = [line.partition("#")[0] for line in re.findall(r"^bnn-tf (.*)$", README, re.MULTILINE)]
-    shown = {"models", "summary", "data", "train", "evaluate", "compare", "report", "pack", "export", "predict", "bench"}
+    shown = {
+        "models",
+        "summary",
+        "data",
+        "train",
+        "evaluate",
+        "compare",
+        "report",
+        "pack",
+        "export",
+        "predict",
+        "bench",
+    }
     assert {line.split()[0] for line in lines} == shown
     for line in lines:
         cli.make_parser().parse_args(shlex.split(line))
