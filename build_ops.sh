@@ -124,7 +124,7 @@ install_package() {
   require_system_packages
   say "Installing into $VIRTUAL_ENV"
   python -m pip install --quiet --requirement <(build_requirements)
-  python -m pip install --quiet --no-build-isolation --editable ".[dev,jax]"
+  python -m pip install --quiet --no-build-isolation --editable ".[dev,jax,tflearn]"
   printf '%s\n' "$state" >"$stamp"
 }
 

@@ -85,6 +85,8 @@ def read_floats(op: str, argument: str, value: Any) -> tuple[Any, str]:
     if isinstance(value, keras.KerasTensor):
         raise ValueError(f"{op}: got a symbolic {argument}. In a functional model use the layer bnn_tf.layers.{op}.")
     tensor = keras.ops.convert_to_tensor(value)
+    if str(getattr(tensor.dtype, "name", "")).endswith("_ref"):  # a variable of TensorFlow 1
+        tensor = tensor.read_value()
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(
@@ -96,7 +98,11 @@ def read_floats(op: str, argument: str, value: Any) -> tuple[Any, str]:
 
 def static_shape(tensor: Any) -> Shape | None:
     """The shape with `None` for unknown sizes; `None` where even the rank is unknown, as in some graphs."""
-    return None if getattr(tensor.shape, "rank", 0) is None else tuple(tensor.shape)
+    shape = tensor.shape
+    if getattr(shape, "rank", 0) is None:
+        return None
+    # TensorFlow 1 has objects for sizes.
+    return tuple(shape.as_list() if hasattr(shape, "as_list") else shape)
 
 
 def packed_gradient_error(op: str) -> ValueError:

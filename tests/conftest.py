@@ -15,6 +15,7 @@ import bnn_tf
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(bnn_tf.__file__).parent
+TFLEARN = ROOT / "tests" / "tflearn"
 SEED = int(os.environ.get("BNN_TF_TEST_SEED", "0"))
 # What a fresh interpreter must not inherit: a test that wants one of these sets it.
 CHOICES = (
@@ -38,6 +39,12 @@ def pytest_configure(config):
     )
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
     config.addinivalue_line("markers", "data: needs the public data sets (BNN_TF_DATA_DIR)")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """TFLearn switches its process to TensorFlow 1: its tests run only where they are named, or by test_tflearn.py."""
+    named = any(TFLEARN in (path := Path(arg.split("::")[0]).resolve(), *path.parents) for arg in config.args)
+    return True if collection_path.resolve() == TFLEARN and not named else None
 
 
 def pytest_report_header(config):

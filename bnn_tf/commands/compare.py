@@ -40,6 +40,7 @@ def add(commands: Any, quiet: Quiet) -> None:
     )
     group.add_argument("--widths", nargs="+", type=float, default=[1], metavar="W", help="times the feature maps")
     group.add_argument("--seed", nargs="+", type=int, default=[0], help="of weights and the order of images")
+    group.add_argument("--frontend", default="keras", help="what trains: keras (the default), or tflearn for LeNet")
     add_data_dir(group)
     group.add_argument("--augment", nargs="+", metavar="NAME", help="of training images: flip crop:4 rotation:15, say")
     train.add_recipe(parser)
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
             widths=options.widths,
             seed=options.seed,
             precision=options.precision,
+            frontend=options.frontend,
             data_dir=options.data_dir,
             out=out,
             resume=options.resume,

@@ -21,6 +21,7 @@ from bnn_tf.training.divergence import DivergedError
 from bnn_tf.training.environment import environment
 from bnn_tf.training.evaluation import report
 from bnn_tf.training.fit import Training, train
+from bnn_tf.training.frontends import check_frontend, train_in_tflearn
 from bnn_tf.training.grid import Cell, Grid, data_spec, model_spec
 from bnn_tf.training.precision import precision as computing_in
 from bnn_tf.training.recipe import Recipe, recipe_for
@@ -45,6 +46,7 @@ class Comparison:
         recipes: how a network is trained, for each data set.
         given: what of the recipes isn't the data sets' own.
         precision: of the layers; see `training.precision`.
+        frontend: what trains: "keras" or "tflearn".
         environment: where it was begun.
         rows: the networks that are finished.
     """
@@ -53,6 +55,7 @@ class Comparison:
     recipes: dict[str, Recipe]
     given: dict[str, Any]
     precision: str
+    frontend: str
     environment: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
 
@@ -79,6 +82,7 @@ class Comparison:
         lists |= {"widths": grid.widths} if grid.widths != (1,) else {}
         options = [*lists.items(), *{**recipe, **self.given}.items()]
         options += [("precision", self.precision)] if self.precision != "float32" else []
+        options += [("frontend", self.frontend)] if self.frontend != "keras" else []
         words = [word for name, value in [*options, ("seed", grid.seeds)] for word in _option(name, value)]
         return shlex.join(["bnn-tf", "compare", *words])
 
@@ -105,6 +109,7 @@ class Comparison:
             "grid": asdict(self.grid),
             "recipes": {name: asdict(recipe) for name, recipe in self.recipes.items()},
             "precision": self.precision,
+            "frontend": self.frontend,
             "environment": self.environment,
             "rows": [asdict(row) for row in self.rows],
             "groups": [group.to_dict() for group in groups(self.rows)],
@@ -130,6 +135,7 @@ def compare(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     precision: str = "float32",
+    frontend: str = "keras",
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -153,6 +159,8 @@ def compare(
         seed: int from 0, or several.
         epochs, batch_size, learning_rate, **recipe: in place of the values of `recipe_for(data)`; see `Recipe`.
         precision: see `training.precision`.
+        frontend: "keras", or "tflearn" to train LeNet in TFLearn, in processes of their own. Everything else is done
+            with the Keras network that has learnt its weights.
         data_dir: see `data.load`.
         out: a folder to be created, or an empty one; None writes nothing.
         resume: whether a comparison that was begun in `out` is continued; it must have the same arguments. Where there
@@ -168,6 +176,7 @@ def compare(
             data: before anything is trained.
         RunFolderError: a FileExistsError, where `out` holds something else, or a comparison of something else.
         MissingDataError, DataFileError: see `data.load`.
+        MissingTFLearnError: an ImportError, where `frontend` is "tflearn" and that isn't installed.
         ComparisonInterrupted: a KeyboardInterrupt that carries the finished rows.
 
     Example:
@@ -178,7 +187,8 @@ def compare(
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, **recipe}
     given = {name: value for name, value in given.items() if value is not None}
     recipes = {name: recipe_for(data_spec(name)[0], **given) for name in grid.data}
-    comparison = Comparison(grid, recipes, given, precision, environment())
+    check_frontend(frontend, grid.models, recipes, precision)
+    comparison = Comparison(grid, recipes, given, precision, frontend, environment())
     datasets = {name: data_sets.load(data_spec(name)[0], data_dir, **data_spec(name)[1]) for name in grid.data}
     for cell in {(cell.model, cell.data, cell.scheme, cell.width): cell for cell in grid.cells()}.values():
         without_weights(partial(_build, cell, datasets, comparison))  # so that what can't be built is found at once
@@ -218,7 +228,7 @@ def _row(
 ) -> Row:
     network, dataset, recipe = _build(cell, datasets, comparison), datasets[cell.data], comparison.recipes[cell.data]
     label = f"{cell.model} {comparison.grid.label(cell, without=['models'])}" if progress else None
-    training, diverged = _train(network, dataset, recipe, cell.seed, label)
+    training, diverged = _train(network, dataset, recipe, cell, comparison.frontend, label)
     evaluation = report(network, dataset, augment=recipe.augment)
     fast, composed = _speeds(network, dataset, recipe)
     size = models.model_size(network)
@@ -247,12 +257,19 @@ def _row(
 
 
 def _train(
-    network: keras.Model, dataset: data_sets.Dataset, recipe: Recipe, seed: int, label: str | None
+    network: keras.Model,
+    dataset: data_sets.Dataset,
+    recipe: Recipe,
+    cell: Cell,
+    frontend: str,
+    label: str | None,
 ) -> tuple[Training, str | None]:
     """The training, and why it didn't come to its end: one that diverges doesn't take the others with it."""
     start = time.perf_counter()
     try:
-        return train(network, dataset, recipe, seed=seed, progress=label), None
+        if frontend == "tflearn":
+            return train_in_tflearn(network, dataset, recipe, cell, label), None
+        return train(network, dataset, recipe, seed=cell.seed, progress=label), None
     except DivergedError as error:
         _LOG.warning("%s: %s", network.name, error)
         return Training({}, time.perf_counter() - start), str(error)

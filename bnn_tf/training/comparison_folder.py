@@ -18,7 +18,7 @@ from bnn_tf.training.training_folder import differing
 
 CURVES, ACCURACY = "curves.png", "accuracy.png"
 # What must be the same to continue.
-_ARGUMENTS = ("format", "grid", "recipes", "precision")
+_ARGUMENTS = ("format", "grid", "recipes", "precision", "frontend")
 _ENVIRONMENT = ("bnn_tf", "keras", "tensorflow", "numpy", "keras_backend", "cpu")
 
 _LOG = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class ComparisonFolder(RunFolder):
 
     def _continued(self, content: dict[str, Any]) -> list[dict[str, Any]]:
         try:
-            earlier = json.loads((self.path / RESULTS).read_text(encoding="utf-8"))
+            earlier = {"frontend": "keras", **json.loads((self.path / RESULTS).read_text(encoding="utf-8"))}
             rows, arguments = list(earlier["rows"]), {name: earlier[name] for name in _ARGUMENTS}
         except (OSError, ValueError, KeyError, TypeError):
             raise RunFolderError(f"{self.path / RESULTS} describes no comparison. Choose another folder.") from None
