@@ -96,15 +96,6 @@ def read_floats(op: str, argument: str, value: Any) -> tuple[Any, str]:
     return keras.ops.cast(tensor, "float32"), dtype
 
 
-def static_shape(tensor: Any) -> Shape | None:
-    """The shape with `None` for unknown sizes; `None` where even the rank is unknown, as in some graphs."""
-    shape = tensor.shape
-    if getattr(shape, "rank", 0) is None:
-        return None
-    # TensorFlow 1 has objects for sizes.
-    return tuple(shape.as_list() if hasattr(shape, "as_list") else shape)
-
-
 def packed_gradient_error(op: str) -> ValueError:
     """What differentiating an op with a packed kernel raises."""
     return ValueError(

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bnn_tf.geometry import Window, same_padding
+from bnn_tf.geometry import Window, same_padding, static_shape
 from bnn_tf.quantizers import Quantizer
 
 _WORD_BITS = 32
@@ -41,15 +41,16 @@ def binary_conv2d(x: Any, signs: Any, alpha: Any, window: Window) -> Any:
 
 def convolution(x: Any, kernel: Any, window: Window) -> Any:
     """The sum alone, with any kernel."""
-    return _conv(_pad(x, kernel.shape, window), kernel, window)
+    return _conv(_pad(x, static_shape(kernel), window), kernel, window)
 
 
 def binary_conv_input2d(
     x: Any, signs: Any, alpha: Any, window: Window, input_scaling: bool, pad_value: int, quantizer: Quantizer
 ) -> Any:
     """Binary weights, binary input."""
-    y = alpha * _conv(_pad(quantizer.sign(x), signs.shape, window, pad_value), signs, window)
-    return y * _input_scale(x, signs.shape, window) if input_scaling else y
+    kernel_shape = static_shape(signs)
+    y = alpha * _conv(_pad(quantizer.sign(x), kernel_shape, window, pad_value), signs, window)
+    return y * _input_scale(x, kernel_shape, window) if input_scaling else y
 
 
 def binary_dense(x: Any, signs: Any, alpha: Any) -> Any:
@@ -138,7 +139,7 @@ def _input_scale(x: Any, kernel_shape: Any, window: Window) -> Any:
     groups = window.groups
     magnitude = ops.abs(x)
     if groups > 1:
-        magnitude = ops.reshape(magnitude, (*ops.shape(x)[:-1], groups, x.shape[-1] // groups))
+        magnitude = ops.reshape(magnitude, (*ops.shape(x)[:-1], groups, ops.shape(x)[-1] // groups))
     a = ops.mean(magnitude, axis=-1, keepdims=groups == 1)
     a = _pad(a, kernel_shape, window)
     # The window is a product of a column and a row: kh + kw additions for each output, and no convolution of one
@@ -165,13 +166,14 @@ def _conv(x: Any, kernel: Any, window: Window) -> Any:
         parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
         return ops.concatenate([_conv(part, filters, single) for part, filters in parts], axis=-1)
 
+    kernel_shape = static_shape(kernel)
     strided, dilated = max(window.strides) > 1, max(window.dilations) > 1
     # TensorFlow's oneDNN returns garbage for some convolutions of one channel with unequal strides (kernel 4x2, strides
     # (1, 3), width 2 is one).
-    broken = kernel.shape[2] == 1 and window.strides[0] != window.strides[1] and keras.backend.backend() == "tensorflow"
+    broken = kernel_shape[2] == 1 and window.strides[0] != window.strides[1] and keras.backend.backend() == "tensorflow"
     if groups == 1 and ((strided and dilated) or broken):
-        kh, kw = kernel.shape[:2]
-        return sum(ops.matmul(_tap(x, i, j, kernel.shape, window), kernel[i, j]) for i in range(kh) for j in range(kw))
+        kh, kw = kernel_shape[:2]
+        return sum(ops.matmul(_tap(x, i, j, kernel_shape, window), kernel[i, j]) for i in range(kh) for j in range(kw))
     if strided and dilated:
         dense = ops.conv(x, kernel, 1, "valid", "channels_last", window.dilations)
         return dense[:, :: window.strides[0], :: window.strides[1], :]

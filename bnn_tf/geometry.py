@@ -7,7 +7,7 @@ loaded, so that the composed path still stands on its own; a test holds the two 
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Size = int | None
 
@@ -25,6 +25,15 @@ class Window(NamedTuple):
     explicit_padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, bottom, left, right
     dilations: tuple[int, int] = (1, 1)
     groups: int = 1
+
+
+def static_shape(tensor: Any) -> tuple[Size, ...] | None:
+    """The shape with `None` for unknown sizes; `None` where even the rank is unknown, as in some graphs."""
+    shape = tensor.shape
+    if getattr(shape, "rank", 0) is None:
+        return None
+    # TensorFlow 1 has objects for sizes.
+    return tuple(shape.as_list() if hasattr(shape, "as_list") else shape)
 
 
 def conv_geometry(

@@ -31,10 +31,9 @@ from bnn_tf.arguments import (
     read_floats,
     read_integer,
     read_window,
-    static_shape,
 )
 from bnn_tf.composed import packed_shape
-from bnn_tf.geometry import Window
+from bnn_tf.geometry import Window, static_shape
 from bnn_tf.native import NativeOps
 from bnn_tf.quantizers import Quantizer
 

@@ -142,7 +142,7 @@ class TestMistakes:
         with pytest.raises(ArgumentError, match=r"Unknown layer 'conv3'\. Did you mean conv"):
             to_keras(path, model, {"conv3": "Conv2D"})
 
-    @pytest.mark.parametrize("damage", ["missing", "empty", "folder", "cut"])
+    @pytest.mark.parametrize("damage", ["missing", "empty", "folder", "cut", "changed"])
     def test_files_that_cannot_be_read(self, written, damage, tmp_path):
         model, path = written
         index, data = (path.with_name(f"{path.name}{ending}") for ending in (".index", ".data-00000-of-00001"))
@@ -152,8 +152,10 @@ class TestMistakes:
             path = tmp_path
         elif damage == "empty":
             index.write_bytes(b"")
-        else:
+        elif damage == "cut":
             data.write_bytes(data.read_bytes()[:100])
+        else:
+            data.write_bytes(bytes([data.read_bytes()[0] ^ 1]) + data.read_bytes()[1:])
         before = values(model)
         with pytest.raises(CheckpointError, match="is no checkpoint that can be read"):
             to_keras(path, model)

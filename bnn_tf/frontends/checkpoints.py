@@ -180,7 +180,7 @@ class _Reader:
     def __init__(self, path: PathLike):
         import tensorflow as tf
 
-        self._path, self._errors = path, (tf.errors.OpError, ValueError, RuntimeError)
+        self._path, self._errors = path, (tf.errors.OpError, ValueError, RuntimeError, LookupError)
         try:
             self._reader = tf.train.load_checkpoint(os.fspath(path))
             self.shapes: dict[str, Shape] = {

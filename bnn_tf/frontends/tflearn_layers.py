@@ -91,7 +91,7 @@ def binary_conv_2d(
 
     Source: Rastegari et al., "XNOR-Net", 2016 (BWN); with `scaling="tensor"` Zhou et al., "DoReFa-Net", 2016.
     """
-    options = {"scaling": scaling, "ste": constant_quantizer(ste)}
+    options: dict[str, Any] = {"scaling": scaling, "ste": constant_quantizer(ste)}
     window, shape = window_of(incoming, nb_filter, filter_size, strides, padding)
     return layer(
         incoming,
@@ -211,7 +211,7 @@ def binary_fully_connected(
     >>> binary_fully_connected(tflearn.input_data([None, 8, 8, 4]), 10).W.shape.as_list()
     [256, 10]
     """
-    options = {"scaling": scaling, "ste": constant_quantizer(ste)}
+    options: dict[str, Any] = {"scaling": scaling, "ste": constant_quantizer(ste)}
     inputs = flat_size(incoming)
     return layer(
         incoming,
@@ -264,7 +264,11 @@ def binary_fully_connected_input(
     >>> binary_fully_connected_input(tflearn.input_data([None, 64]), 10, bias=False).b is None
     True
     """
-    options = {"scaling": scaling, "ste": constant_quantizer(ste), "input_ste": constant_quantizer(input_ste)}
+    options: dict[str, Any] = {
+        "scaling": scaling,
+        "ste": constant_quantizer(ste),
+        "input_ste": constant_quantizer(input_ste),
+    }
     options["input_scaling"] = input_scaling
     inputs = flat_size(incoming)
     return layer(

@@ -3,8 +3,7 @@
 Importing this imports TFLearn, which switches the process to TensorFlow 1.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -92,8 +91,7 @@ def layer(
         penalty = regularizer and (lambda x: tflearn.regularizers.get(regularizer)(x, decay))
         kernel = _variable(scope, "W", shape, initializer, regularizer=penalty, **flags)
         bias = _variable(scope, "b", shape[-1:], biases[1], **flags) if biases[0] else None
-        with _sizes_as_numbers():
-            inference = compute(tf.convert_to_tensor(incoming), tf.convert_to_tensor(kernel))
+        inference = compute(tf.convert_to_tensor(incoming), tf.convert_to_tensor(kernel))
         if bias is not None:
             inference = tf.nn.bias_add(inference, bias)
         inference = _activated(inference, activation)
@@ -101,16 +99,6 @@ def layer(
     inference.scope, inference.W, inference.b = scope, kernel, bias
     tf.add_to_collection(f"{tf.GraphKeys.LAYER_TENSOR}/{scope.name}", inference)
     return inference
-
-
-@contextlib.contextmanager
-def _sizes_as_numbers() -> Iterator[None]:
-    """Within it, shapes hold numbers, as Keras' operations want them, and not TensorFlow 1's objects for sizes."""
-    tf.enable_v2_tensorshape()
-    try:
-        yield
-    finally:
-        tf.disable_v2_tensorshape()
 
 
 def _variable(scope: Any, name: str, shape: list[int], initializer: Any, **options: Any) -> Any:

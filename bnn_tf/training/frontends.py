@@ -115,7 +115,7 @@ def train_in_tflearn(
             dataset.y_test,
         )
         for array, values in zip(ARRAYS, images, strict=True):
-            np.save(folder / f"{array}.npy", values)
+            np.save(folder / f"{array}.npy", np.asarray(values))
         (folder / JOB).write_text(json.dumps(dataclasses.asdict(job)), encoding="utf-8")
         _run(folder, progress)
         done = json.loads((folder / DONE).read_text(encoding="utf-8"))
