@@ -166,7 +166,7 @@ def _conv(x: Any, kernel: Any, window: Window) -> Any:
         parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1), strict=True)
         return ops.concatenate([_conv(part, filters, single) for part, filters in parts], axis=-1)
 
-    kernel_shape = static_shape(kernel)
+    kernel_shape: Any = static_shape(kernel)
     strided, dilated = max(window.strides) > 1, max(window.dilations) > 1
     # TensorFlow's oneDNN returns garbage for some convolutions of one channel with unequal strides (kernel 4x2, strides
     # (1, 3), width 2 is one).

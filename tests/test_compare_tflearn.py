@@ -1,20 +1,13 @@
 """`bnn-tf compare --frontend tflearn`: LeNet trained in TFLearn, in processes of their own, beside everything else."""
 
 import json
-import subprocess
-import sys
-from dataclasses import asdict
 
 import keras
-import numpy as np
 import pytest
-from conftest import ROOT
 from test_tflearn import needs_tflearn
 
 import bnn_tf
 from bnn_tf import cli, data, training
-from bnn_tf.frontends import checkpoints, tflearn_training
-from bnn_tf.runtime import PackedModel
 from bnn_tf.training import frontends
 from bnn_tf.training.grid import Cell
 
@@ -44,29 +37,6 @@ def test_the_command(tmp_path, capsys):
         cli.main(["compare", "--frontend"])
     assert cli.main([*command.replace("tflearn", "keras").split(), "--out", str(tmp_path / "run"), "--resume"]) == 2
     assert "holds another comparison" in capsys.readouterr().err
-
-
-@needs_tflearn
-def test_a_bwn_lenet_of_tflearn_packed_gives_the_same_answers(digits, tmp_path):
-    images = digits.normalize(digits.x_test)
-    arrays = (digits.normalize(digits.x_train), digits.y_train, images, digits.y_test)
-    for name, values in zip(tflearn_training.ARRAYS, arrays, strict=True):
-        np.save(tmp_path / f"{name}.npy", values)
-    job = tflearn_training.Job(
-        "lenet", {"width": 0.25}, "bwn", 10, seed=0, epochs=3, batch_size=32, learning_rate=0.001
-    )
-    (tmp_path / tflearn_training.JOB).write_text(json.dumps(asdict(job)))
-    command = [sys.executable, "-m", "bnn_tf.frontends.tflearn_training", str(tmp_path)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=300)
-
-    model = bnn_tf.models.lenet("bwn", input_shape=(8, 8, 1), width=0.25, seed=99)
-    assert checkpoints.to_keras(tmp_path / tflearn_training.WEIGHTS, model).complete
-    logits = np.load(tmp_path / tflearn_training.LOGITS)
-    assert (logits.argmax(axis=1) == digits.y_test).mean() > 0.9
-    np.testing.assert_allclose(model.predict(images, verbose=0), logits, rtol=1e-3, atol=1e-3)
-    bnn_tf.pack(model, tmp_path / "lenet.bnn")
-    packed = PackedModel(tmp_path / "lenet.bnn").predict(images)
-    assert (packed.argmax(axis=1) == logits.argmax(axis=1)).all()
 
 
 @needs_tflearn

@@ -154,7 +154,7 @@ def binary_conv_input_2d(
 
     Source: Rastegari et al., "XNOR-Net", 2016.
     """
-    options = {
+    options: dict[str, Any] = {
         "scaling": scaling,
         "ste": constant_quantizer(ste),
         "input_scaling": input_scaling,

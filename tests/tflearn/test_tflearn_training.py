@@ -1,10 +1,16 @@
 """Whole trainings in TFLearn: fit, predict, evaluate, save, load, summaries, and the switch of the training mode."""
 
 import json
+import os
+import re
+import runpy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import ROOT
 
 from bnn_tf import data
 from bnn_tf.frontends import tflearn_training
@@ -149,3 +155,44 @@ def test_an_unknown_network(digits, tmp_path):
     job(tmp_path, digits, network="lenett")
     with pytest.raises(ValueError, match=r"front end 'lenett'\. Did you mean lenet"):
         tflearn_training.run(tmp_path)
+
+
+EXAMPLES = ROOT / "examples" / "tflearn"
+SHORT = {
+    "lenet": ["--scheme", "bwn", "--width", "0.25", "--epochs", "3"],
+    "alexnet": ["--scheme", "dorefa", "--width", "0.03", "--images", "300", "--epochs", "1"],
+    "resnet": ["--scheme", "xnor", "--blocks", "1", "--width", "0.5", "--images", "300", "--epochs", "1"],
+}
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"common", "pack", *SHORT}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_examples(name, tmp_path, monkeypatch, capsys):
+    script = EXAMPLES / f"{name}.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--data", "digits", *SHORT[name], "--out", str(tmp_path)])
+    monkeypatch.syspath_prepend(EXAMPLES)
+    runpy.run_path(str(script), run_name="__main__")
+    accuracy = float(re.search(r"test accuracy ([\d.]+)% after", capsys.readouterr().out)[1])
+    assert np.load(tmp_path / "logits.npy").shape[1] == 10 and (tmp_path / "model.index").exists()
+    if name == "lenet":
+        assert accuracy > 90
+        packed_gives_the_same_answers(tmp_path)
+
+
+def packed_gives_the_same_answers(folder):
+    """What lenet.py trained, carried to Keras and packed: that wants a process without TFLearn."""
+    command = [
+        sys.executable,
+        str(EXAMPLES / "pack.py"),
+        str(folder),
+        *["--data", "digits", "--scheme", "bwn", "--width", "0.25"],
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "14 weights match" in done.stdout
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["images"] == 599 and found["packed_differs"] == found["keras_differs"] == 0
