@@ -16,7 +16,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import bnn_tf
 from bnn_tf.data import Dataset
 from bnn_tf.errors import ArgumentError, unknown_name
 from bnn_tf.frontends import checkpoints, tflearn_compat
@@ -127,7 +126,7 @@ def train_in_tflearn(
 
 
 def _run(folder: Path, progress: str | None) -> None:
-    package = str(Path(bnn_tf.__file__).resolve().parent.parent)
+    package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": path, "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-m", "bnn_tf.frontends.tflearn_training", str(folder)]
