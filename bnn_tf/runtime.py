@@ -32,16 +32,20 @@ class NodeTime:
         op: str, its op in the file.
         output_shape: tuple, of this run.
         microseconds: float, the median over the repeats.
+        output_bits: int, of each value of the output in memory: 32 for floats, 1 for signs.
+        output_bytes: int, that the output takes in memory.
 
     Example:
 
-    >>> NodeTime("conv1", "conv2d", (1, 112, 112, 64), 950.0).microseconds
+    >>> NodeTime("conv1", "conv2d", (1, 112, 112, 64), 950.0, 32, 3_211_264).microseconds
     """
 
     name: str
     op: str
     output_shape: tuple[int, ...]
     microseconds: float
+    output_bits: int
+    output_bytes: int
 
 
 class PackedModel:
@@ -183,13 +187,13 @@ class PackedModel:
         x = self._batch(x)
         try:
             times = self._model.profile(x, repeats)
-            shapes = self._model.shapes(x.shape)
+            shapes, activations = self._model.shapes(x.shape), self._model.activations(x.shape)
         except ValueError as error:
             raise PackedModelError(str(error)) from None
         nodes = self._graph["nodes"]
         return [
-            NodeTime(node["name"], node["op"], tuple(shape), time)
-            for node, shape, time in zip(nodes, shapes, times, strict=True)
+            NodeTime(node["name"], node["op"], tuple(shape), time, *memory)
+            for node, shape, time, memory in zip(nodes, shapes, times, activations, strict=True)
         ]
 
     def memory(self, batch: int = 1, size: Sequence[int] | None = None) -> int:
@@ -218,6 +222,8 @@ class PackedModel:
     def summary(self) -> str:
         """A table of the network as text: each node's op, output shape and weights, and the totals.
 
+        Behind the shape of an output stands "bits" where a run for `default_shape` keeps nothing but its signs.
+
         Example:
 
         >>> # print(model.summary())
@@ -225,11 +231,15 @@ class PackedModel:
         from bnn_tf.text import text_table
 
         shapes = self._model.shapes((None, *self.default_shape))
+        known = None not in self.default_shape
+        activations = self._model.activations((1, *self.default_shape)) if known else [(32, 0)] * len(shapes)
         weights = [self._weights(node) for node in self._graph["nodes"]]
         header = ("node", "op", "output", "1-bit weights", "float weights")
         rows: list[tuple[str, ...]] = []
-        for node, shape, (binary, real) in zip(self._graph["nodes"], shapes, weights, strict=True):
-            sizes = "×".join("?" if size is None else str(size) for size in shape[1:])
+        for node, shape, (binary, real), (bits, _) in zip(
+            self._graph["nodes"], shapes, weights, activations, strict=True
+        ):
+            sizes = "×".join("?" if size is None else str(size) for size in shape[1:]) + (" bits" if bits == 1 else "")
             rows.append((node["name"], node["op"], sizes, f"{binary:,}" if binary else "", f"{real:,}" if real else ""))
         total = ("total", "", "", *(f"{sum(part):,}" for part in zip(*weights, strict=True)))
         lines = text_table(header, rows, total, left=3).splitlines()

@@ -12,13 +12,25 @@
 
 namespace bnn {
 
+// Signs instead of floats. Bit f % 16 of to[r][f / 16] is
+//
+//   (sum < threshold[r][f]) xor bit f % 16 of flip[r][f / 16],     0 behind the last filter
+//
+// `threshold` may be read up to the next multiple of 16 filters; `flip` has no bits behind the last.
+struct SignRows {
+  const int32_t* const* threshold = nullptr;
+  const uint16_t* const* flip = nullptr;
+  SignHalf* const* to = nullptr;
+};
+
 // Packed input rows against packed filters. Row r is `words` words at a + r*a_stride; `filters` filters follow from `bits`,
 // blocks of 16 being words*16 apart.
 //
 //   y[r*y_stride + f] = float(base[r][f] - 2*popcount(a[r] xor bits[f])) * alpha[f] * scale[r]
 //
 // `base` is the number of signs in the run, corrected at the border; it may be read up to the next multiple of 16 filters.
-// `alpha` and `y` are touched for `filters` values only.
+// `alpha` and `y` are touched for `filters` values only; not at all where `signs.to` says that signs are wanted, of the sums
+// base - 2*popcount alone.
 struct XnorGemm {
   const uint32_t* a;
   int64_t a_stride;
@@ -31,6 +43,7 @@ struct XnorGemm {
   const float* scale;  // null: 1
   float* y;
   int64_t y_stride;
+  SignRows signs = {};
 };
 
 // Tables of signed sums against packed filters. A row's tables lie at table[r] + offset[t]: the signed sums of input quad t, the

@@ -13,6 +13,9 @@ namespace bnn {
 
 inline constexpr int kWordBits = 32;
 
+// 16 signs, as kernels write them: halves of the words that others read.
+using SignHalf [[gnu::may_alias]] = uint16_t;
+
 // Filters that sit side by side in a packed kernel: 16 lanes of 32 bits are one 512-bit register.
 inline constexpr int kLanes = 16;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/bit_runs.h"
+
 namespace bnn {
 namespace {
 
@@ -19,69 +21,34 @@ void CopyBytes(const unsigned char* from, int64_t bytes, unsigned char* to) {
   }
 }
 
-void FillBits(uint32_t* words, int64_t first, int64_t last) {
-  for (int64_t word = first / kWordBits; word * kWordBits < last; ++word) {
-    words[word] |= BitsBetween(first - word * kWordBits, last - word * kWordBits);
-  }
-}
-
-// Appends bits to a run: whole words are written as they fill.
-class BitWriter {
- public:
-  explicit BitWriter(uint32_t* to) : to_(to) {}
-
-  void Append(const uint32_t* from, int64_t bit, int64_t count) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(from);
-    while (count > 0) {
-      uint64_t bits;
-      std::memcpy(&bits, bytes + bit / 8, sizeof bits);
-      // 57 bits are valid after the shift; `held_` has fewer than 32, so 32 always fit.
-      const int64_t take = std::min<int64_t>(count, 32);
-      bits >>= bit % 8;
-      held_ |= (bits & ((uint64_t{1} << take) - 1)) << filled_;
-      filled_ += take;
-      if (filled_ >= kWordBits) {
-        *to_++ = static_cast<uint32_t>(held_);
-        held_ >>= kWordBits;
-        filled_ -= kWordBits;
-      }
-      bit += take;
-      count -= take;
-    }
-  }
-
-  void Finish() {
-    if (filled_ > 0) *to_ = static_cast<uint32_t>(held_);
-  }
-
- private:
-  uint32_t* to_;
-  uint64_t held_ = 0;
-  int64_t filled_ = 0;
-};
-
 }  // namespace
 
-SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch)
-    : executor_(executor), g_(g), pad_bit_(pad_bit) {
+SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch,
+                     const SignLayout* packed)
+    : executor_(executor),
+      g_(g),
+      layout_(packed ? *packed : SignLayout::Of(g, pad_bit)),
+      packed_(packed != nullptr),
+      row_words_(layout_.row_words()) {
   const int64_t channels = g.group_channels();
   // Pieces begin at a word, whatever the channels: 32 pixels are `channels` words.
   piece_pixels_ = RoundUp(CeilDiv(kItemValues, std::max<int64_t>(g.channels, 1)), kWordBits);
   row_pieces_ = std::max<int64_t>(1, CeilDiv(g.w.in, piece_pixels_));  // padding wants its row all the same
   item_rows_ = std::max<int64_t>(1, kItemValues / std::max<int64_t>(1, g.w.in * g.channels));
-  const int64_t last_column = std::max(g.w.in - 1, g.w.At(g.w.out - 1, g.w.kernel - 1));
   gaps_ = g.w.kernel == 1 && g.w.stride > 1 && channels % kWordBits == 0;
-  first_bit_ = RoundUp(g.w.before * channels, kWordBits);
-  row_words_ = WordsFor(first_bit_ + (last_column + 1) * channels) + kSlackWords;
-  rows_ = scratch->Take<uint32_t>(g.batch * g.groups * g.h.in * row_words_);
+  own_rows_ = scratch->Take<uint32_t>(packed_ ? 0 : layout_.words());
+  rows_ = own_rows_;
   pad_row_ = scratch->Take<uint32_t>(row_words_);
-  pixel_words_ = g.groups > 1 && channels % kWordBits ? WordsFor(channels) + 2 : 0;
+  pixel_words_ = !packed_ && g.groups > 1 && channels % kWordBits ? WordsFor(channels) + 2 : 0;
   pixel_ = scratch->Take<uint32_t>(executor.parallel.workers() * pixel_words_);
   kernel_rows_ = scratch->Take<const uint32_t*>(executor.parallel.workers() * g.h.kernel);
   mean_ = with_mean ? scratch->Take<float>(g.batch * g.groups * g.h.in * g.w.in) : nullptr;
 }
 
-void SignImage::Begin() { std::fill_n(pad_row_, row_words_, pad_bit_ ? ~0u : 0u); }
+void SignImage::Begin(const uint32_t* rows) {
+  if (packed_) rows_ = rows;
+  std::fill_n(pad_row_, row_words_, layout_.pad_bit ? ~0u : 0u);
+}
 
 void SignImage::RunItem(const float* x, int64_t item, int worker) const {
   const int64_t first_row = item / row_pieces_ * item_rows_, last_row = std::min(g_.batch * g_.h.in, first_row + item_rows_);
@@ -104,8 +71,8 @@ void SignImage::PackRow(const float* x, int64_t row, int64_t first, int64_t last
   const float* pixels = x + (row * g_.w.in + first) * g_.channels;
   for (int64_t group = 0; group < g_.groups; ++group) {
     const int64_t plane_row = (row / g_.h.in * g_.groups + group) * g_.h.in + row % g_.h.in;
-    uint32_t* words = rows_ + plane_row * row_words_;
-    uint32_t* to = words + (first_bit_ + first * channels) / kWordBits;
+    uint32_t* words = own_rows_ + plane_row * row_words_;
+    uint32_t* to = words + (layout_.first_bit() + first * channels) / kWordBits;
     float* mean = mean_ ? mean_ + plane_row * g_.w.in + first : nullptr;
     if (g_.groups == 1 && gaps_) {
       for (int64_t i = 0; i < last - first; ++i) {
@@ -128,12 +95,7 @@ void SignImage::PackRow(const float* x, int64_t row, int64_t first, int64_t last
       }
       writer.Finish();
     }
-    if (first == 0) std::fill_n(words, first_bit_ / kWordBits, pad_bit_ ? ~0u : 0u);
-    if (last == g_.w.in) {
-      const int64_t end = first_bit_ + last * channels;
-      std::fill(words + WordsFor(end), words + row_words_, 0u);
-      if (pad_bit_) FillBits(words, end, row_words_ * kWordBits);
-    }
+    if (last == g_.w.in) layout_.FillPadding(words);
   }
 }
 
@@ -145,7 +107,7 @@ void SignImage::Windows(int64_t n, int64_t group, int64_t p, int64_t q, int64_t 
   // The taps of a kernel row lie side by side, unless dilation pulls them apart.
   const bool joined = g_.w.dilation == 1 || g_.w.kernel == 1;
   const int64_t pieces = joined ? 1 : g_.w.kernel, piece = (joined ? g_.w.kernel : 1) * channels;
-  const int64_t start = first_bit_ + g_.w.At(q, 0) * channels, piece_step = g_.w.dilation * channels;
+  const int64_t start = layout_.first_bit() + g_.w.At(q, 0) * channels, piece_step = g_.w.dilation * channels;
   const int64_t pixel_step = g_.w.stride * channels, window_words = WordsFor(g_.run());
 
   if (channels % 8 == 0) {

@@ -1,8 +1,5 @@
-// The signs of an input image, and the runs of signs that its windows see.
-//
-// A row of a group's channels is one dense run of bits, (column, channel) after (column, channel), whatever the number of
-// channels: the window of one kernel row is then `kw * channels` consecutive bits, and a 3x3 window of 16 channels is read in
-// three pieces. Columns outside the image lie in the row as padding bits, rows outside are all one padding row.
+// The signs of an input image, and the runs of signs that its windows see: the window of one kernel row is `kw * channels`
+// consecutive bits, and a 3x3 window of 16 channels is read in three pieces. Rows outside the image are all one padding row.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +7,27 @@
 #include "core/executor.h"
 #include "core/geometry.h"
 #include "core/scratch.h"
+#include "core/sign_layout.h"
 
 namespace bnn {
 
 class SignImage {
  public:
   // `pad_bit`: what stands outside the image. `with_mean`: also keep the mean of |x| over the channels of each pixel and group.
-  SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch);
+  // `packed`: there are signs already, in this layout, and nothing is to be done.
+  SignImage(const Executor& executor, const ConvGeometry& g, bool pad_bit, bool with_mean, ScratchCursor* scratch,
+            const SignLayout* packed = nullptr);
 
-  // The work, as independent items; Begin comes before them.
-  void Begin();
-  int64_t items() const { return CeilDiv(g_.batch * g_.h.in, item_rows_) * row_pieces_; }
+  // The work, as independent items; Begin comes before them, with the signs where there are some already.
+  void Begin(const uint32_t* packed = nullptr);
+  int64_t items() const { return packed_ ? 0 : CeilDiv(g_.batch * g_.h.in, item_rows_) * row_pieces_; }
   void RunItem(const float* x, int64_t item, int worker) const;
 
   // All of it.
   void Pack(const float* x);
 
   // Windows are read, and written, up to this many words past their end.
-  static constexpr int64_t kSlackWords = 8;
+  static constexpr int64_t kSlackWords = SignLayout::kSlackWords;
 
   // The runs of `count` output pixels from (n, p, q) on, which must not leave the row: WordsFor(g.run()) words each, and some
   // slack behind the last.
@@ -37,19 +37,20 @@ class SignImage {
 
  private:
   const uint32_t* Row(int64_t n, int64_t group, int64_t h) const {
-    return h < 0 || h >= g_.h.in ? pad_row_ : rows_ + ((n * g_.groups + group) * g_.h.in + h) * row_words_;
+    return h < 0 || h >= g_.h.in ? pad_row_ : rows_ + ((n * layout_.groups + group) * layout_.height + h) * row_words_;
   }
   void PackRow(const float* x, int64_t row, int64_t first, int64_t last, int worker) const;
 
   const Executor& executor_;
   const ConvGeometry& g_;
-  bool pad_bit_;
+  SignLayout layout_;
+  bool packed_;
+  int64_t row_words_;
   int64_t piece_pixels_, row_pieces_;  // how a row is cut, and into how many pieces
   int64_t item_rows_;                  // rows of pixels in an item
   bool gaps_;                          // columns that no window sees are left out
-  int64_t first_bit_;                  // of column 0, a multiple of 32: a row is packed word by word
-  int64_t row_words_;
-  uint32_t* rows_;
+  uint32_t* own_rows_;
+  const uint32_t* rows_;
   uint32_t* pad_row_;
   uint32_t* pixel_;  // a worker's signs of one pixel, for groups whose channels end inside a word
   int64_t pixel_words_;

@@ -1,10 +1,12 @@
 #include "core/xnor_conv.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/border.h"
 #include "core/packed_kernel.h"
 #include "core/sign_image.h"
+#include "core/sign_store.h"
 #include "core/window_mean.h"
 
 namespace bnn {
@@ -39,42 +41,56 @@ struct Tasks {
 // Everything of one call, laid out in scratch memory.
 class Call {
  public:
-  Call(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, void* memory)
+  Call(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const XnorMaps& maps, void* memory)
       : executor_(executor),
         g_(g),
         scratch_(memory),
         layout_(g),
         tasks_(g, layout_.words, executor.parallel.workers()),
-        image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_),
+        image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_, maps.input),
         bases_(executor, g, options.pad_value == 0, &scratch_),
         window_mean_(executor, g, &scratch_),
-        own_k_(options.input_scaling && !WindowMean::IsIdentity(g)) {
+        own_k_(options.input_scaling && !WindowMean::IsIdentity(g)),
+        packed_(maps.input != nullptr),
+        signs_(maps.output) {
     const int64_t workers = executor.parallel.workers();
     k_ = own_k_ ? scratch_.Take<float>(g.pixels() * g.groups) : nullptr;
     window_words_ = RoundUp(tasks_.rows * layout_.words + SignImage::kSlackWords, kLanes);
     windows_ = scratch_.Take<uint32_t>(workers * window_words_);
     row_bases_ = scratch_.Take<const int32_t*>(workers * tasks_.rows);
     row_scales_ = scratch_.Take<float>(workers * tasks_.rows);
+    if (!signs_) return;
+    store_.emplace(g, signs_->layout, &scratch_);
+    row_thresholds_ = scratch_.Take<const int32_t*>(workers * tasks_.rows);
+    row_flips_ = scratch_.Take<const uint16_t*>(workers * tasks_.rows);
+    row_signs_ = scratch_.Take<SignHalf*>(workers * tasks_.rows);
   }
 
   int64_t bytes() const { return scratch_.bytes(); }
 
-  void Run(const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done) {
-    image_.Begin();
+  void Run(const void* x, const uint32_t* bits, const float* alpha, void* y, const PartDone* done) {
+    image_.Begin(packed_ ? static_cast<const uint32_t*>(x) : nullptr);
     bases_.Begin();
-    const int64_t pieces = image_.items();
+    const auto* floats = static_cast<const float*>(x);
+    auto* rows = static_cast<uint32_t*>(y);
+    const int64_t pieces = image_.items(), blocks = bases_.items(), padding = store_ ? store_->padding_items() : 0;
     const auto prepare = Each([&](int64_t item, int worker) {
-      item < pieces ? image_.RunItem(x, item, worker) : bases_.RunItem(bits, item - pieces, worker);
+      if (item < pieces) return image_.RunItem(floats, item, worker);
+      if (item < pieces + blocks) return bases_.RunItem(bits, item - pieces, worker);
+      store_->FillPadding(rows, item - pieces - blocks);
     });
     const auto average = Each([&](int64_t item, int worker) { window_mean_.RunItem(image_.mean(), k_, item, worker); });
     const auto convolve = Each([&](int64_t item, int worker) { RunTask(item, bits, alpha, y, done, worker); });
-    const ParallelFor::Phase phases[] = {
-        {pieces + bases_.items(), prepare}, {own_k_ ? window_mean_.items() : 0, average}, {tasks_.count, convolve}};
-    executor_.parallel.RunPhases(phases, 3);
+    const auto join = Each([&](int64_t item, int) { store_->Join(rows, item); });
+    const ParallelFor::Phase phases[] = {{pieces + blocks + padding, prepare},
+                                         {own_k_ ? window_mean_.items() : 0, average},
+                                         {tasks_.count, convolve},
+                                         {store_ ? store_->join_items() : 0, join}};
+    executor_.parallel.RunPhases(phases, 4);
   }
 
  private:
-  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, float* y, const PartDone* done, int worker) const {
+  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, void* y, const PartDone* done, int worker) const {
     // Ranges of filters last: neighbours in time share weights, not windows, and weights are the larger part.
     const int64_t chunk = task % tasks_.chunks, group = task / tasks_.chunks % g_.groups,
                   range = task / tasks_.chunks / g_.groups;
@@ -95,11 +111,40 @@ class Call {
       row += count;
     }
 
+    XnorGemm gemm{};
+    gemm.a = windows;
+    gemm.a_stride = gemm.words = layout_.words;
+    gemm.rows = rows;
+    gemm.bits = bits + group * layout_.group_words() + filter / kLanes * layout_.block_words();
+    gemm.filters = filters;
+    gemm.base = row_bases;
+    if (store_) {
+      gemm.signs = SignsOf(first, rows, group, filter, static_cast<uint32_t*>(y), worker);
+      executor_.backend.xnor_gemm(gemm);
+      return;
+    }
     const int64_t out = group * g_.group_filters() + filter;
-    executor_.backend.xnor_gemm(
-        {windows, layout_.words, rows, bits + group * layout_.group_words() + filter / kLanes * layout_.block_words(),
-         layout_.words, filters, row_bases, alpha + out, k ? row_scales : nullptr, y + first * g_.filters + out, g_.filters});
-    if (done) (*done)(y + first * g_.filters + out, g_.filters, rows, out, filters);
+    gemm.alpha = alpha + out;
+    gemm.scale = k ? row_scales : nullptr;
+    gemm.y = static_cast<float*>(y) + first * g_.filters + out;
+    gemm.y_stride = g_.filters;
+    executor_.backend.xnor_gemm(gemm);
+    if (done) (*done)(gemm.y, g_.filters, rows, out, filters);
+  }
+
+  SignRows SignsOf(int64_t first, int64_t rows, int64_t group, int64_t filter, uint32_t* y, int worker) const {
+    const int32_t** thresholds = row_thresholds_ + worker * tasks_.rows;
+    const uint16_t** flips = row_flips_ + worker * tasks_.rows;
+    SignHalf** to = row_signs_ + worker * tasks_.rows;
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t pixel = first + row;
+      const int64_t position = signs_->positions ? signs_->positions[pixel % (g_.h.out * g_.w.out)] : 0;
+      const int64_t block = (position * g_.groups + group) * layout_.blocks + filter / kLanes;
+      thresholds[row] = signs_->thresholds + block * kLanes;
+      flips[row] = signs_->flips + block;
+      to[row] = store_->At(y, pixel, group, filter);
+    }
+    return {thresholds, flips, to};
   }
 
   const Executor& executor_;
@@ -116,17 +161,28 @@ class Call {
   uint32_t* windows_;  // of each worker: the runs of a chunk's pixels
   const int32_t** row_bases_;
   float* row_scales_;
+  bool packed_;  // the input is signs already
+  const SignOutput* signs_;
+  std::optional<SignStore> store_;
+  const int32_t** row_thresholds_ = nullptr;
+  const uint16_t** row_flips_ = nullptr;
+  SignHalf** row_signs_ = nullptr;
 };
 
 }  // namespace
 
-int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options) {
-  return g.empty() ? 0 : Call(executor, g, options, nullptr).bytes();
+int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const XnorMaps& maps) {
+  return g.empty() ? 0 : Call(executor, g, options, maps, nullptr).bytes();
 }
 
 void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const float* x, const uint32_t* bits,
               const float* alpha, float* y, void* scratch, const PartDone* done) {
-  if (!g.empty()) Call(executor, g, options, scratch).Run(x, bits, alpha, y, done);
+  XnorConv(executor, g, options, {}, x, bits, alpha, y, scratch, done);
+}
+
+void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const XnorMaps& maps, const void* x,
+              const uint32_t* bits, const float* alpha, void* y, void* scratch, const PartDone* done) {
+  if (!g.empty()) Call(executor, g, options, maps, scratch).Run(x, bits, alpha, y, done);
 }
 
 }  // namespace bnn

@@ -10,6 +10,7 @@
 
 #include "core/executor.h"
 #include "core/geometry.h"
+#include "core/sign_layout.h"
 
 namespace bnn {
 
@@ -18,10 +19,30 @@ struct XnorOptions {
   int pad_value = 0;          // -1, 0 or +1
 };
 
-int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options);
+// Signs instead of a map of floats: of each integer sum n (without K and alpha) the bit (n < threshold) xor flip. Filters are
+// padded to whole blocks, with the lowest threshold and no flip.
+struct SignOutput {
+  SignLayout layout;                    // of the output
+  const int32_t* thresholds = nullptr;  // [position][group][blocks * 16]
+  const uint16_t* flips = nullptr;      // [position][group][blocks]
+  const int32_t* positions = nullptr;   // of each pixel of an output image; null: thresholds are the same for all
+};
+
+// What a map is where it isn't floats: signs in a layout, which x and y then point to.
+struct XnorMaps {
+  const SignLayout* input = nullptr;
+  const SignOutput* output = nullptr;  // without input_scaling; `alpha` and `done` are not used
+};
+
+int64_t XnorConvScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& options,
+                             const XnorMaps& maps = {});
 
 // x: NHWC input. bits, alpha: of PackKernel. y: NHWC output. `done` may be null.
 void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const float* x, const uint32_t* bits,
               const float* alpha, float* y, void* scratch, const PartDone* done = nullptr);
+
+// The same with maps of signs for x or y, or both.
+void XnorConv(const Executor& executor, const ConvGeometry& g, const XnorOptions& options, const XnorMaps& maps, const void* x,
+              const uint32_t* bits, const float* alpha, void* y, void* scratch, const PartDone* done);
 
 }  // namespace bnn

@@ -114,12 +114,20 @@ int64_t MemoryBytes(const PackedModel& model, const Sizes& input) {
   return bytes;
 }
 
-std::unique_ptr<PackedModel> Load(const std::string& path, int threads, const std::string& backend) {
+std::vector<std::pair<int, int64_t>> Activations(const PackedModel& model, const Sizes& input) {
+  std::vector<ActivationMemory> activations;
+  Check(model.Activations(input, &activations));
+  std::vector<std::pair<int, int64_t>> result;
+  for (const ActivationMemory& each : activations) result.emplace_back(each.bits, each.bytes);
+  return result;
+}
+
+std::unique_ptr<PackedModel> Load(const std::string& path, int threads, const std::string& backend, bool signs) {
   std::unique_ptr<PackedModel> model;
   Message error;
   {
     py::gil_scoped_release unlocked;
-    error = PackedModel::Load(path, {threads, backend}, &model);
+    error = PackedModel::Load(path, {threads, backend, signs}, &model);
   }
   Check(error);
   return model;
@@ -129,14 +137,16 @@ std::unique_ptr<PackedModel> Load(const std::string& path, int threads, const st
 
 void DefinePackedModel(py::module_& m) {
   py::class_<PackedModel>(m, "PackedModel", "A packed model file, ready to run.")
-      .def(py::init(&Load), "path"_a, "threads"_a = 0, "backend"_a = "",
-           "Maps and checks the file; raises ValueError with a sentence where it can't be used.")
+      .def(py::init(&Load), "path"_a, "threads"_a = 0, "backend"_a = "", "signs"_a = true,
+           "Maps and checks the file; raises ValueError with a sentence where it can't be used. Without `signs` all maps are "
+           "floats: for comparison.")
       .def("run", Run, "x"_a, "The output for an input [batch, ...] of floats, or of uint8 pixels.")
       .def(
           "describe", [](const PackedModel& model) { return std::string(model.file().graph_text()); },
           "The graph of the file, as JSON.")
       .def("shapes", Shapes, "input_shape"_a, "The output shape of every node; None where a size is not known.")
       .def("memory", MemoryBytes, "input_shape"_a, "Bytes of memory that a run of this input shape takes, beside the weights.")
+      .def("activations", Activations, "input_shape"_a, "Bits of a value, and bytes, of every node's output.")
       .def("profile", Profile, "x"_a, "repeats"_a = 1, "Median microseconds that each node takes.")
       .def_property_readonly("threads", &PackedModel::threads, "Threads that a run uses at most.")
       .def_property_readonly("backend", &PackedModel::backend, "The instruction set in use.")

@@ -43,6 +43,7 @@ Message PackedModel::Make(const std::string& name, std::shared_ptr<const Bytes> 
       !error.empty()) {
     return error;
   }
+  made->signs_ = options.signs;
   made->loops_ = &LoopsFor(made->backend_->name);
   if (Message error = PackedFile::Read(name, std::move(bytes), &made->file_); !error.empty()) return error;
   if (Message error = ReadGraph(made->file_, &made->graph_); !error.empty()) return error;
@@ -86,7 +87,7 @@ Message PackedModel::Shapes(const Sizes& input, std::vector<Sizes>* shapes) cons
 Message PackedModel::PlanFor(const Sizes& input, bool pixels, Plan* plan) const {
   if (Message error = graph_.CheckInput(input); !error.empty()) return error;
   if (input[0] == 0) return file_.name() + ": the batch is empty.";
-  return MakePlan(graph_, machine(), input, pixels, plan);
+  return MakePlan(graph_, machine(), input, {pixels, signs_}, plan);
 }
 
 Message PackedModel::MemoryBytes(const Sizes& input, int64_t* bytes) const {
@@ -94,6 +95,14 @@ Message PackedModel::MemoryBytes(const Sizes& input, int64_t* bytes) const {
   Message error = PlanFor(input, false, &plan);
   *bytes = plan.arena_bytes;
   return error;
+}
+
+Message PackedModel::Activations(const Sizes& input, std::vector<ActivationMemory>* activations) const {
+  Plan plan;
+  if (Message error = PlanFor(input, false, &plan); !error.empty()) return error;
+  activations->clear();
+  for (const Step& step : plan.steps) activations->push_back({step.signs_out ? 1 : 32, step.output_bytes()});
+  return {};
 }
 
 void PackedModel::TabulatePixels() {

@@ -27,6 +27,13 @@ namespace bnn {
 struct ModelOptions {
   int threads = 0;      // 0: as many as OMP_NUM_THREADS or the machine says
   std::string backend;  // "": what BNN_TF_ISA forces, else the best
+  bool signs = true;    // false: floats between all layers, for comparison; the scores are the same
+};
+
+// How a node's output lies in memory.
+struct ActivationMemory {
+  int bits;  // of a value: 32, or 1 for signs
+  int64_t bytes;
 };
 
 class PackedModel;
@@ -91,6 +98,9 @@ class PackedModel {
   // Bytes of memory that a session takes beside the weights.
   Message MemoryBytes(const Sizes& input, int64_t* bytes) const;
 
+  // Of every node's output.
+  Message Activations(const Sizes& input, std::vector<ActivationMemory>* activations) const;
+
   // Of every node's output; the batch, and height and width of a resizable model, may be kUnknown.
   Message Shapes(const Sizes& input, std::vector<Sizes>* shapes) const;
 
@@ -112,6 +122,7 @@ class PackedModel {
   PoolFor parallel_;
   const Backend* backend_ = nullptr;
   const Loops* loops_ = nullptr;
+  bool signs_ = true;
   std::vector<float> pixel_values_;  // [channel][256]
 
   mutable std::mutex mutex_;

@@ -1,5 +1,7 @@
 #include "runtime/op.h"
 
+#include "runtime/signs.h"
+
 namespace bnn {
 
 int64_t Elements(const Sizes& shape) {
@@ -11,6 +13,11 @@ int64_t Elements(const Sizes& shape) {
     product = size > kLimit / product ? kLimit : product * size;
   }
   return product;
+}
+
+int64_t Step::output_bytes() const {
+  return signs_out ? signs_out->output.layout.words() * static_cast<int64_t>(sizeof(uint32_t))
+                   : Elements(shape) * static_cast<int64_t>(sizeof(float));
 }
 
 Message CheckActivation(const Sizes& shape) {

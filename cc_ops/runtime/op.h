@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/arguments.h"
@@ -26,11 +27,15 @@ struct Machine {
   const ParallelFor& parallel() const { return executor.parallel; }
 };
 
+// Maps are floats, or the signs that the step was prepared for.
 struct StepCall {
   const float* const* inputs;
   float* output;
   char* scratch;
 };
+
+struct SignRole;  // runtime/signs.h
+struct SignMap;
 
 // A node for inputs of one size.
 struct Step {
@@ -39,6 +44,13 @@ struct Step {
   bool alias = false;         // the output is the first input under another shape: nothing to run
   bool in_place = false;      // the output may overwrite the first input
   std::function<void(const StepCall&)> run;
+
+  std::shared_ptr<const SignRole> role;  // what it can have to do with maps of signs; null: nothing
+
+  // What the planner asks for before it has the step prepared again: maps of signs instead of floats.
+  std::shared_ptr<const SignMap> signs_in, signs_out;
+
+  int64_t output_bytes() const;
 };
 
 // Where sizes are unknown only the shape is made. What it captures lives as long as the model.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/bits.h"
+#include "runtime/signs.h"
 
 namespace bnn {
 namespace {
@@ -63,7 +64,7 @@ class Planner {
         buffer_.push_back(first);
       } else {
         Buffer own;
-        own.bytes = Elements(step.shape) * static_cast<int64_t>(sizeof(float));
+        own.bytes = step.output_bytes();
         own.first = i;
         own.last = last_use_[Value(i)];
         buffer_.push_back(static_cast<int>(buffers_.size()));
@@ -120,11 +121,14 @@ class Planner {
 
 }  // namespace
 
-Message MakePlan(const Graph& graph, const Machine& machine, const Sizes& input, bool pixels, Plan* plan) {
+Message MakePlan(const Graph& graph, const Machine& machine, const Sizes& input, const PlanOptions& options, Plan* plan) {
   *plan = Plan();
   plan->input = input;
-  plan->pixels = pixels;
+  plan->pixels = options.pixels;
   if (Message error = PrepareSteps(graph, machine, input, &plan->steps); !error.empty()) return error;
+  if (options.signs) {
+    if (Message error = KeepSigns(graph, machine, input, &plan->steps); !error.empty()) return error;
+  }
   plan->output = plan->steps[graph.output].shape;
   return Planner(graph, plan).Run();
 }

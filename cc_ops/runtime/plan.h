@@ -25,7 +25,12 @@ struct Plan {
   int64_t scratch_offset = 0, arena_bytes = 0;
 };
 
+struct PlanOptions {
+  bool pixels = false;
+  bool signs = true;  // maps of signs where they do (runtime/signs.h); else floats everywhere
+};
+
 // For an input [batch, ...] that graph.CheckInput let pass, its batch at least 1.
-Message MakePlan(const Graph& graph, const Machine& machine, const Sizes& input, bool pixels, Plan* plan);
+Message MakePlan(const Graph& graph, const Machine& machine, const Sizes& input, const PlanOptions& options, Plan* plan);
 
 }  // namespace bnn

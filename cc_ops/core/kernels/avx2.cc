@@ -129,6 +129,23 @@ struct XnorTile {
   static constexpr int kMaxRows = 4, kMaxBlocks = 1;
   static constexpr int64_t kFlush = 31;  // 8 a byte and a word: 31 words stay below 256
 
+  template <int kRows>
+  static void StoreSigns(const XnorGemm& g, int64_t r, int64_t f, const __m256i (&total)[kRows][kHalves]) {
+    const uint32_t inside = g.filters - f >= kLanes ? 0xffffu : (1u << (g.filters - f)) - 1;
+    for (int m = 0; m < kRows; ++m) {
+      uint32_t below = 0;
+      for (int half = 0; half < kHalves; ++half) {
+        const int64_t filter = f + half * kWide;
+        const __m256i base = LoadHalf(reinterpret_cast<const uint32_t*>(g.base[r + m] + filter));
+        const __m256i threshold = LoadHalf(reinterpret_cast<const uint32_t*>(g.signs.threshold[r + m] + filter));
+        const __m256i sum = _mm256_sub_epi32(base, _mm256_slli_epi32(total[m][half], 1));
+        below |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(threshold, sum))))
+                 << (half * kWide);
+      }
+      g.signs.to[r + m][f / kLanes] = static_cast<SignHalf>((below & inside) ^ g.signs.flip[r + m][f / kLanes]);
+    }
+  }
+
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
     const uint32_t* a = g.a + r * g.a_stride;
@@ -156,6 +173,7 @@ struct XnorTile {
         for (int half = 0; half < kHalves; ++half) total[m][half] = _mm256_add_epi32(total[m][half], WidenBytes(sum[m][half]));
       }
     }
+    if (g.signs.to) return StoreSigns(g, r, f, total);
 #pragma GCC unroll 6
     for (int m = 0; m < kRows; ++m) {
       const __m256 scale = _mm256_set1_ps(g.scale ? g.scale[r + m] : 1.0f);

@@ -191,6 +191,23 @@ struct XnorTile {
     }
   }
 
+  template <int kRows, int kBlocks>
+  static void StoreSigns(const XnorGemm& g, int64_t r, int64_t f, const __m512i (&total)[kRows][kBlocks]) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kBlocks; ++n) {
+      const int64_t filter = f + n * kLanes;
+      const __mmask16 inside = FirstLanes(g.filters - filter);
+#pragma GCC unroll 4
+      for (int m = 0; m < kRows; ++m) {
+        const __m512i base = _mm512_loadu_si512(g.base[r + m] + filter);
+        const __m512i threshold = _mm512_loadu_si512(g.signs.threshold[r + m] + filter);
+        const __m512i sum = _mm512_sub_epi32(base, _mm512_slli_epi32(total[m][n], 1));
+        const __mmask16 below = _mm512_mask_cmplt_epi32_mask(inside, sum, threshold);
+        g.signs.to[r + m][filter / kLanes] = static_cast<SignHalf>(below ^ g.signs.flip[r + m][filter / kLanes]);
+      }
+    }
+  }
+
   // Rows [r, r + kRows) against the kBlocks blocks of filters from f on.
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
@@ -207,6 +224,7 @@ struct XnorTile {
         for (int n = 0; n < kBlocks; ++n) total[m][n] = _mm512_add_epi32(total[m][n], more[m][n]);
       }
     }
+    if (g.signs.to) return StoreSigns(g, r, f, total);
 #pragma GCC unroll 4
     for (int n = 0; n < kBlocks; ++n) {
       const int64_t filter = f + n * kLanes;

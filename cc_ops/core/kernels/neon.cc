@@ -101,6 +101,22 @@ struct XnorTile {
   static constexpr int kMaxRows = 4, kMaxBlocks = 1;
   static constexpr int64_t kFlush = 31;  // 8 a byte and a word: 31 words stay below 256
 
+  template <int kRows>
+  static void StoreSigns(const XnorGemm& g, int64_t r, int64_t f, const uint32x4_t (&total)[kRows][kQuarters]) {
+    const uint32_t weights[kWide] = {1, 2, 4, 8};
+    const uint32_t inside = g.filters - f >= kLanes ? 0xffffu : (1u << (g.filters - f)) - 1;
+    for (int m = 0; m < kRows; ++m) {
+      uint32_t below = 0;
+      for (int i = 0; i < kQuarters; ++i) {
+        const int32x4_t different = vreinterpretq_s32_u32(vshlq_n_u32(total[m][i], 1));
+        const int32x4_t sum = vsubq_s32(vld1q_s32(g.base[r + m] + f + i * kWide), different);
+        const uint32x4_t less = vcltq_s32(sum, vld1q_s32(g.signs.threshold[r + m] + f + i * kWide));
+        below |= vaddvq_u32(vandq_u32(vld1q_u32(weights), less)) << (i * kWide);
+      }
+      g.signs.to[r + m][f / kLanes] = static_cast<SignHalf>((below & inside) ^ g.signs.flip[r + m][f / kLanes]);
+    }
+  }
+
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
     const uint32_t* a = g.a + r * g.a_stride;
@@ -129,6 +145,7 @@ struct XnorTile {
         for (int i = 0; i < kQuarters; ++i) total[m][i] = vaddq_u32(total[m][i], WidenBytes(sum[m][i]));
       }
     }
+    if (g.signs.to) return StoreSigns(g, r, f, total);
     const int64_t lanes = std::min<int64_t>(kLanes, g.filters - f);
     float alpha[kLanes] = {};
     std::copy_n(g.alpha + f, lanes, alpha);
@@ -206,7 +223,8 @@ struct LookupTile {
 void RunLookupGemm(const LookupGemm& g) { ForTiles<LookupTile>(g, g.rows, CeilDiv(g.filters, kLanes)); }
 
 struct FloatTile {
-  static constexpr int kMaxRows = 4, kMaxBlocks = 1;
+  // 24 accumulators, a row of 4 registers and the input leave 3 of 32 free.
+  static constexpr int kMaxRows = 6, kMaxBlocks = 1;
 
   template <int kRows, int kBlocks>
   static void Run(const FloatGemm& g, int64_t i, int64_t j) {
@@ -217,16 +235,17 @@ struct FloatTile {
       if (g.accumulate) std::copy_n(g.c + (i + m) * g.c_stride + j, lanes, row);
       for (int q = 0; q < kQuarters; ++q) sum[m][q] = vld1q_f32(row + q * kWide);
     }
-    for (int64_t step = 0; step < g.slabs * g.k; ++step) {
-      const int64_t slab = step / g.k, l = step % g.k;
-      const float* b = g.b + l * g.b_stride + slab * g.b_slab + j;
-      if (lanes < kLanes) {
-        std::copy_n(b, lanes, row);
-        b = row;
-      }
-      for (int m = 0; m < kRows; ++m) {
-        const float value = g.a[(i + m) * g.a_row + l * g.a_step + slab * g.a_slab];
-        for (int q = 0; q < kQuarters; ++q) sum[m][q] = vfmaq_n_f32(sum[m][q], vld1q_f32(b + q * kWide), value);
+    for (int64_t slab = 0; slab < g.slabs; ++slab) {
+      const float* a = g.a + i * g.a_row + slab * g.a_slab;
+      const float* b = g.b + j + slab * g.b_slab;
+      for (int64_t l = 0; l < g.k; ++l, a += g.a_step, b += g.b_stride) {
+        float32x4_t column[kQuarters];
+        if (lanes < kLanes) std::copy_n(b, lanes, row);
+        for (int q = 0; q < kQuarters; ++q) column[q] = vld1q_f32((lanes < kLanes ? row : b) + q * kWide);
+        for (int m = 0; m < kRows; ++m) {
+          const float value = a[m * g.a_row];
+          for (int q = 0; q < kQuarters; ++q) sum[m][q] = vfmaq_n_f32(sum[m][q], column[q], value);
+        }
       }
     }
     for (int m = 0; m < kRows; ++m) {

@@ -76,6 +76,15 @@ void RunXnorGemm(const XnorGemm& g) {
       for (int64_t word = 0; word < g.words; ++word) {
         for (int lane = 0; lane < kLanes; ++lane) different[lane] += Popcount(a[word] ^ block[word * kLanes + lane]);
       }
+      if (g.signs.to) {
+        uint32_t below = 0;
+        for (int lane = 0; lane < lanes; ++lane) {
+          const int32_t sum = g.base[r][f0 + lane] - 2 * static_cast<int32_t>(different[lane]);
+          below |= static_cast<uint32_t>(sum < g.signs.threshold[r][f0 + lane]) << lane;
+        }
+        g.signs.to[r][f0 / kLanes] = static_cast<SignHalf>(below ^ g.signs.flip[r][f0 / kLanes]);
+        continue;
+      }
       const float scale = g.scale ? g.scale[r] : 1.0f;
       for (int lane = 0; lane < lanes; ++lane) {
         const int32_t sum = g.base[r][f0 + lane] - 2 * static_cast<int32_t>(different[lane]);

@@ -9,6 +9,7 @@
 #include "core/xnor_conv.h"
 #include "runtime/ops/readers.h"
 #include "runtime/ops/shapes.h"
+#include "runtime/signs.h"
 
 namespace bnn {
 namespace {
@@ -24,7 +25,8 @@ struct Layer {
   XnorOptions xnor;
   const float *pre_scale = nullptr, *pre_shift = nullptr;
 
-  bool pre() const { return pre_scale || pre_shift; }
+  Stage pre() const { return {pre_scale, pre_shift, {}}; }
+  bool signs() const { return binary_input && !xnor.input_scaling; }
 };
 
 // That the bits behind the last weight of a run, and the lanes behind the last filter, are 0: a product counts on it.
@@ -68,6 +70,36 @@ Message PrepareGeometry(const Layer& layer, const std::vector<Sizes>& inputs, Co
   return MakeDense("its kernel", RowsOf(inputs[0]), inputs[0].back(), kernel[2], kernel[3], g);
 }
 
+std::shared_ptr<const SignRole> RoleOf(const Layer& layer, const ConvGeometry& g, const Sizes& input) {
+  if (!layer.signs() || g.empty()) return nullptr;
+  auto role = std::make_shared<SignRole>();
+  if (!layer.dense || input.size() == 2) role->reads = SignRole::Reads::kSigns;
+  role->stage = layer.pre();
+  role->window = g;
+  role->dense = layer.dense;
+  role->pad_value = layer.xnor.pad_value;
+  role->sums = !layer.dense || input.size() == 2;
+  role->run = g.run();
+  role->alpha = layer.alpha;
+  role->after.epilogue = layer.epilogue;
+  return role;
+}
+
+XnorMaps MapsOf(const std::shared_ptr<const SignMap>& in, const std::shared_ptr<const SignMap>& out) {
+  return {in ? &in->output.layout : nullptr, out ? &out->output : nullptr};
+}
+
+// A vector is an image that the kernel covers: the pixels of an image lie in it one behind the other, as a kernel's taps do. One
+// that comes as floats is a pixel.
+Message MakeDenseOnSigns(const SignMap* input, ConvGeometry* g) {
+  const SignLayout image = input ? input->output.layout : SignLayout{g->w.in, 1, 1, g->channels};
+  ConvRequest request;
+  request.input = {image.batch, image.height, image.width, image.channels};
+  request.kernel = {image.height, image.width, image.channels, g->filters};
+  request.padding = "valid";
+  return MakeConv(request, g);
+}
+
 Message PrepareLayer(const Layer& layer, const Machine& machine, const std::vector<Sizes>& inputs, Step* step) {
   ConvGeometry g;
   if (Message error = PrepareGeometry(layer, inputs, &g, &step->shape); !error.empty()) return error;
@@ -75,18 +107,25 @@ Message PrepareLayer(const Layer& layer, const Machine& machine, const std::vect
   if (!Known(inputs[0])) return {};
   if (Message error = CheckActivation(step->shape); !error.empty()) return error;
 
-  const int64_t scaled_floats = layer.pre() ? g.input_size() : 0;
+  step->role = RoleOf(layer, g, inputs[0]);
+  const auto signs_in = step->signs_in, signs_out = step->signs_out;
+  if (layer.dense && (signs_in || signs_out)) {
+    if (Message error = MakeDenseOnSigns(signs_in.get(), &g); !error.empty()) return error;
+  }
+  const Stage pre = signs_in ? Stage() : layer.pre();
+  const int64_t scaled_floats = pre.by_channel() ? g.input_size() : 0;
   ScratchCursor counter;
   counter.Take<float>(scaled_floats);
-  step->scratch_bytes = counter.bytes() + (layer.binary_input ? XnorConvScratchBytes(machine.executor, g, layer.xnor)
-                                                              : SignConvScratchBytes(machine.executor, g));
+  step->scratch_bytes =
+      counter.bytes() + (layer.binary_input ? XnorConvScratchBytes(machine.executor, g, layer.xnor, MapsOf(signs_in, signs_out))
+                                            : SignConvScratchBytes(machine.executor, g));
   step->run = [=](const StepCall& call) {
     ScratchCursor cursor(call.scratch);
     float* scaled = cursor.Take<float>(scaled_floats);
     const float* x = call.inputs[0];
-    if (layer.pre()) {
+    if (pre.by_channel()) {
       ForRows(machine.parallel(), g.input_size() / g.channels, g.channels, [&](int64_t first, int64_t last) {
-        machine.loops.scale_shift(x + first * g.channels, last - first, g.channels, layer.pre_scale, layer.pre_shift,
+        machine.loops.scale_shift(x + first * g.channels, last - first, g.channels, pre.scale, pre.shift,
                                   scaled + first * g.channels);
       });
       x = scaled;
@@ -98,7 +137,8 @@ Message PrepareLayer(const Layer& layer, const Machine& machine, const std::vect
     const PartDone done(finish);
     const PartDone* after = layer.epilogue.empty() ? nullptr : &done;
     if (layer.binary_input) {
-      XnorConv(machine.executor, g, layer.xnor, x, layer.bits, layer.alpha, call.output, scratch, after);
+      XnorConv(machine.executor, g, layer.xnor, MapsOf(signs_in, signs_out), x, layer.bits, layer.alpha, call.output, scratch,
+               after);
     } else {
       SignConv(machine.executor, g, x, layer.bits, layer.alpha, call.output, scratch, after);
     }

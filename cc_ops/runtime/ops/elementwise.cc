@@ -4,6 +4,7 @@
 #include "core/scratch.h"
 #include "runtime/ops/readers.h"
 #include "runtime/ops/shapes.h"
+#include "runtime/signs.h"
 
 namespace bnn {
 namespace {
@@ -55,6 +56,10 @@ Message PrepareScaleShift(const float* scale, const float* shift, int64_t channe
     return "takes " + std::to_string(channels) + " channels. Got an input of shape " + Text(step->shape) + ".";
   }
   if (!Known(step->shape)) return {};
+  auto role = std::make_shared<SignRole>();
+  role->reads = SignRole::Reads::kStage;
+  role->stage = {scale, shift, epilogue};
+  step->role = role;
   const int64_t n = step->shape.back(), rows = RowsOf(step->shape);
   step->run = [=](const StepCall& call) {
     ForRows(machine.parallel(), rows, n, [&](int64_t first, int64_t last) {

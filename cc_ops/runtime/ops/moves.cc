@@ -3,11 +3,18 @@
 
 #include "runtime/ops/readers.h"
 #include "runtime/ops/shapes.h"
+#include "runtime/signs.h"
 
 namespace bnn {
 namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 30;
+
+std::shared_ptr<const SignRole> RoleOf(SignRole::Reads reads) {
+  auto role = std::make_shared<SignRole>();
+  role->reads = reads;
+  return role;
+}
 
 // Along the last axis.
 Message PrepareConcat(const Machine& machine, const std::vector<Sizes>& inputs, Step* step) {
@@ -48,6 +55,15 @@ Message PreparePad(const std::vector<int64_t>& padding, const Machine& machine, 
   step->shape = {in[0], padded(in[1], top + bottom), padded(in[2], left + right), in[3]};
   if (!Known(step->shape)) return {};
   if (Message error = CheckActivation(step->shape); !error.empty()) return error;
+  step->role = RoleOf(SignRole::Reads::kPad);
+  if (step->signs_in) {
+    const auto from = step->signs_in, to = step->signs_out;
+    step->run = [=](const StepCall& call) {
+      SignPad(machine.parallel(), from->output.layout, to->output.layout, {top, left, to->zero_bits.data()},
+              reinterpret_cast<const uint32_t*>(call.inputs[0]), reinterpret_cast<uint32_t*>(call.output));
+    };
+    return {};
+  }
   const int64_t height = step->shape[1], line = step->shape[2] * in[3], inside = in[2] * in[3];
   step->run = [=](const StepCall& call) {
     ForRows(machine.parallel(), in[0] * height, line, [&](int64_t first, int64_t last) {
@@ -97,6 +113,7 @@ Message PrepareReshape(const Sizes& target, const std::vector<Sizes>& inputs, St
   step->shape = {in[0]};
   if (target.empty()) {
     step->shape.push_back(values);
+    step->role = RoleOf(SignRole::Reads::kFlatten);
   } else {
     step->shape.insert(step->shape.end(), target.begin(), target.end());
     if (values != kUnknown && values != Elements(target)) {

@@ -1,6 +1,7 @@
 // max_pool2d, average_pool2d and their global forms. The average leaves out what is padded, as Keras does.
 #include "runtime/ops/readers.h"
 #include "runtime/ops/shapes.h"
+#include "runtime/signs.h"
 
 namespace bnn {
 namespace {
@@ -16,6 +17,24 @@ void RunPool(const Machine& machine, const ConvGeometry& g, const Axis::Range* i
                            RowOf(machine.loops, average)({x + (n * g.h.in + g.h.At(p, taps.first)) * line, taps.size(), line,
                                                           &g.w, inside, g.channels, y + item * g.w.out * g.channels});
                          }));
+}
+
+std::shared_ptr<const SignRole> RoleOf(const ConvGeometry& g) {
+  auto role = std::make_shared<SignRole>();
+  role->reads = SignRole::Reads::kPool;
+  role->window = g;
+  return role;
+}
+
+Message PrepareOnSigns(const Machine& machine, const ConvGeometry& g, Step* step) {
+  const auto in = step->signs_in, out = step->signs_out;
+  const SignLayout &from = in->output.layout, &to = out->output.layout;
+  step->scratch_bytes = SignPoolScratchBytes(machine.executor, g, from, to, out->falling);
+  step->run = [=](const StepCall& call) {
+    SignPool(machine.executor, g, in->output.layout, out->output.layout, out->falling,
+             reinterpret_cast<const uint32_t*>(call.inputs[0]), reinterpret_cast<uint32_t*>(call.output), call.scratch);
+  };
+  return {};
 }
 
 Message PreparePool(const Window& window, bool average, const Machine& machine, const std::vector<Sizes>& inputs, Step* step) {
@@ -34,6 +53,8 @@ Message PreparePool(const Window& window, bool average, const Machine& machine, 
       return "a window would lie outside the image. The padding must be smaller than the window.";
     }
   }
+  if (!average) step->role = RoleOf(g);
+  if (step->signs_in) return PrepareOnSigns(machine, g, step);
   std::vector<Axis::Range> inside;
   for (int64_t q = 0; q < g.w.out; ++q) inside.push_back(g.w.Inside(q));
   step->run = [=](const StepCall& call) { RunPool(machine, g, inside.data(), average, call.inputs[0], call.output); };
