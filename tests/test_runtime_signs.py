@@ -58,8 +58,7 @@ def test_binarynet_keeps_signs_from_its_second_layer_on(tmp_path, rng):
     assert "4×4×128 bits" in PackedModel(path, 1).summary()
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "hard_tanh", "tanh"])
-@pytest.mark.parametrize("pad_value", [-1, 0, 1])
+@pytest.mark.parametrize(("activation", "pad_value"), [(None, -1), ("relu", 0), ("hard_tanh", 1), ("tanh", 0)])
 def test_networks_of_layers_without_k(tmp_path, rng, activation, pad_value):
     options = {"input_scaling": False, "scaling": "channel"}
     conv = {**options, "pad_value": pad_value, "padding": "same", "activation": activation}

@@ -25,6 +25,9 @@ bool LookupPays(const ConvGeometry& g) {
 // Tables of this many channels are made at once, so that those of a strip of the image stay in the second-level cache.
 constexpr int64_t kChunkChannels = 64;
 constexpr int64_t kStripFloats = 96 * 1024;
+// Tables of so many floats stay in the first-level cache beside the words that choose from them.
+constexpr int64_t kFewFloats = 4096;
+constexpr int64_t kNarrow = 16;  // columns of a strip that is not halved again
 
 // The lines of the image that `outputs` neighbouring outputs of an axis see, stored so that the line of output r and tap i is
 // number r*output_step + i*tap_step. Lines between that no output sees take no memory where windows lie apart (a stride beyond
@@ -72,17 +75,16 @@ class LookupCall {
     const int64_t channels = g.group_channels();
     // Words must not straddle chunks.
     chunk_ = channels % kWordBits == 0 ? std::min(channels, kChunkChannels) : channels;
-    pixel_floats_ = chunk_ / kQuad * executor.backend.table_size;
+    pixel_floats_ = TableFloats(chunk_);
+    ChooseStrip();
+    // Few pixels, as in a dense layer, leave memory for more channels: their words are then read one after the other.
+    if (channels % kWordBits == 0) {
+      chunk_ = std::min(channels, chunk_ * std::max<int64_t>(1, kFewFloats / StripFloats(rows_, columns_)));
+      pixel_floats_ = TableFloats(chunk_);
+    }
 
     const int64_t workers = executor.parallel.workers();
     const int64_t wanted = workers == 1 ? 1 : 2 * workers;
-    columns_ = g.w.out;
-    rows_ = 1;
-    const auto floats = [&](int64_t rows, int64_t columns) {
-      return Strip(g.h, rows).lines * Strip(g.w, columns).lines * pixel_floats_;
-    };
-    while (columns_ > 8 && floats(1, columns_) > kStripFloats) columns_ = CeilDiv(columns_, 2);
-    while (rows_ < g.h.out && floats(rows_ + 1, columns_) <= kStripFloats) ++rows_;
     // As few strips as fit, for each makes the tables of its border anew; with several workers as many for each.
     const int64_t images = g.batch * g.groups;
     row_strips_ = std::max(CeilDiv(g.h.out, rows_), std::min(g.h.out, CeilDiv(wanted, images)));
@@ -96,7 +98,7 @@ class LookupCall {
     ranges_ = CeilDiv(g.group_filters(), filters_);
     tasks_ = strips * ranges_;
 
-    table_floats_ = floats(rows_, columns_);
+    table_floats_ = StripFloats(rows_, columns_);
     tables_ = scratch_.Take<float>(workers * table_floats_);
     row_tables_ = scratch_.Take<const float*>(workers * rows_ * columns_);
     chunk_words_ = channels % kWordBits == 0 ? g.taps() * (chunk_ / kWordBits) : layout_.words;
@@ -116,6 +118,32 @@ class LookupCall {
   struct Task {
     int64_t n, group, p, q, rows, columns, filter, filters;
   };
+
+  int64_t TableFloats(int64_t channels) const { return channels / kQuad * executor_.backend.table_size; }
+
+  int64_t StripFloats(int64_t rows, int64_t columns) const {
+    return Strip(g_.h, rows).lines * Strip(g_.w, columns).lines * pixel_floats_;
+  }
+
+  // Neighbouring strips each make the tables of the lines that both see: the fewest per output, in the memory there is, and of
+  // those that differ little the widest. 224 columns in one strip of one row would make each table three times.
+  void ChooseStrip() {
+    double least = 0;
+    for (int64_t columns = g_.w.out;; columns = CeilDiv(columns, 2)) {
+      const bool fits = StripFloats(1, columns) <= kStripFloats, narrow = columns <= kNarrow;
+      if (fits || narrow) {
+        int64_t rows = 1;
+        while (rows < g_.h.out && StripFloats(rows + 1, columns) <= kStripFloats) ++rows;
+        const double each = static_cast<double>(StripFloats(rows, columns)) / static_cast<double>(rows * columns);
+        if (least == 0 || each < 0.9 * least) {
+          least = each;
+          rows_ = rows;
+          columns_ = columns;
+        }
+      }
+      if (narrow) return;
+    }
+  }
 
   Task Find(int64_t task) const {
     const int64_t strip_q = task % column_strips_, strip_p = task / column_strips_ % row_strips_;
