@@ -13,6 +13,7 @@
 #include "core/sign_conv.h"
 #include "core/xnor_conv.h"
 #include "tests/sample_model.h"
+#include "tests/sign_networks.h"
 
 namespace {
 
@@ -91,25 +92,36 @@ TEST(Allocation, NoCallAllocates) {
   }
 }
 
-// From the second run of a shape on, the packed runtime has its plan and its memory.
-TEST(Allocation, NoLaterRunOfAPackedModelAllocates) {
+void CheckLaterRuns(const std::string& file, const Sizes& first, const Sizes& second) {
   std::unique_ptr<PackedModel> model;
-  ASSERT_EQ(testing::LoadBytes(testing::SampleModel().Build(), &model), "");
-  const Sizes small = {1, 12, 10, 3}, large = {2, 15, 11, 3};
-  std::vector<float> x(Elements(large), 0.5f), y(10);
+  ASSERT_EQ(testing::LoadBytes(file, &model), "");
+  std::vector<float> x(std::max(Elements(first), Elements(second)), 0.5f), y(100);
   const auto run = [&](const Sizes& shape) {
     Session session;
     ASSERT_TRUE(model->Open(shape, &session).empty());
     session.Run(x.data(), y.data());
   };
-  EXPECT_GT(AllocationsOf([&] { run(small); }), 0);
-  EXPECT_GT(AllocationsOf([&] { run(large); }), 0);
+  EXPECT_GT(AllocationsOf([&] { run(first); }), 0);
+  EXPECT_GT(AllocationsOf([&] { run(second); }), 0);
   EXPECT_EQ(AllocationsOf([&] {
-              run(small);
-              run(large);
-              run(small);
+              run(first);
+              run(second);
+              run(first);
             }),
             0);
+}
+
+// From the second run of a shape on, the packed runtime has its plan and its memory.
+TEST(Allocation, NoLaterRunOfAPackedModelAllocates) {
+  CheckLaterRuns(testing::SampleModel().Build(), {1, 12, 10, 3}, {2, 15, 11, 3});
+  testing::Random random(98);
+  testing::SignNetwork net({6, 6, 16}, testing::Numbers::kMonotone, &random);
+  net.Conv(testing::Shape(1, 6, 6, 16).Kernel(3, 3, 20).Make());
+  net.MaxPool(testing::Shape(1, 6, 6, 20).Kernel(2, 2, 20).Groups(20).Strides(2, 2).Make());
+  net.Conv(testing::Shape(1, 3, 3, 20).Kernel(3, 3, 32).Make());
+  net.Flatten();
+  net.Dense(10);
+  CheckLaterRuns(net.builder().Build(), {1, 6, 6, 16}, {3, 6, 6, 16});
 }
 
 }  // namespace
