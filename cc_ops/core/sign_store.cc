@@ -10,7 +10,10 @@ SignStore::SignStore(const ConvGeometry& g, const SignLayout& layout, ScratchCur
     : g_(g),
       layout_(layout),
       joined_(layout.groups > 1 || g.group_filters() % kLanes != 0),
-      blocks_(CeilDiv(g.group_filters(), kLanes)) {
+      blocks_(CeilDiv(g.group_filters(), kLanes)),
+      pixel_halves_(joined_ ? g.groups * blocks_ : g.filters / kLanes),
+      row_words_(layout.row_words()),
+      first_half_(layout.first_bit() / kLanes) {
   // Runs are read up to 8 bytes past their end.
   compact_ = scratch->Take<SignHalf>(joined_ ? g.pixels() * g.groups * blocks_ + 4 : 0);
 }
@@ -18,13 +21,6 @@ SignStore::SignStore(const ConvGeometry& g, const SignLayout& layout, ScratchCur
 void SignStore::FillPadding(uint32_t* rows, int64_t item) const {
   const int64_t last = std::min((item + 1) * kItemRows, layout_.batch * layout_.height);
   for (int64_t row = item * kItemRows; row < last; ++row) layout_.FillPadding(rows + row * layout_.row_words());
-}
-
-SignHalf* SignStore::At(uint32_t* rows, int64_t pixel, int64_t group, int64_t filter) const {
-  if (joined_) return compact_ + (pixel * g_.groups + group) * blocks_ + filter / kLanes;
-  const int64_t row = pixel / g_.w.out, column = pixel % g_.w.out;
-  const int64_t bit = layout_.first_bit() + column * g_.filters + group * g_.group_filters() + filter;
-  return reinterpret_cast<SignHalf*>(rows + row * layout_.row_words()) + bit / kLanes;
 }
 
 void SignStore::Join(uint32_t* rows, int64_t item) const {

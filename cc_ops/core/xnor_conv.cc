@@ -108,6 +108,7 @@ class Call {
       image_.Windows(n, group, p, q, count, windows + row * layout_.words, worker);
       for (int64_t i = 0; i < count; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
       if (k) std::copy_n(k + ((n * g_.groups + group) * g_.h.out + p) * g_.w.out + q, count, row_scales + row);
+      if (store_) AddSigns(n * g_.h.out + p, q, count, group, filter, static_cast<uint32_t*>(y), worker * tasks_.rows + row);
       row += count;
     }
 
@@ -119,7 +120,8 @@ class Call {
     gemm.filters = filters;
     gemm.base = row_bases;
     if (store_) {
-      gemm.signs = SignsOf(first, rows, group, filter, static_cast<uint32_t*>(y), worker);
+      const int64_t at = worker * tasks_.rows;
+      gemm.signs = {row_thresholds_ + at, row_flips_ + at, row_signs_ + at};
       executor_.backend.xnor_gemm(gemm);
       return;
     }
@@ -132,19 +134,17 @@ class Call {
     if (done) (*done)(gemm.y, g_.filters, rows, out, filters);
   }
 
-  SignRows SignsOf(int64_t first, int64_t rows, int64_t group, int64_t filter, uint32_t* y, int worker) const {
-    const int32_t** thresholds = row_thresholds_ + worker * tasks_.rows;
-    const uint16_t** flips = row_flips_ + worker * tasks_.rows;
-    SignHalf** to = row_signs_ + worker * tasks_.rows;
-    for (int64_t row = 0; row < rows; ++row) {
-      const int64_t pixel = first + row;
-      const int64_t position = signs_->positions ? signs_->positions[pixel % (g_.h.out * g_.w.out)] : 0;
-      const int64_t block = (position * g_.groups + group) * layout_.blocks + filter / kLanes;
-      thresholds[row] = signs_->thresholds + block * kLanes;
-      flips[row] = signs_->flips + block;
-      to[row] = store_->At(y, pixel, group, filter);
+  // Where the signs of `count` pixels from column `q` of a line on go, and what they are compared with; `at`: of the worker's
+  // rows.
+  void AddSigns(int64_t line, int64_t q, int64_t count, int64_t group, int64_t filter, uint32_t* y, int64_t at) const {
+    SignHalf* to = store_->At(y, line, q, group, filter);
+    const int32_t* positions = signs_->positions ? signs_->positions + line % g_.h.out * g_.w.out + q : nullptr;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t block = ((positions ? positions[i] : 0) * g_.groups + group) * layout_.blocks + filter / kLanes;
+      row_thresholds_[at + i] = signs_->thresholds + block * kLanes;
+      row_flips_[at + i] = signs_->flips + block;
+      row_signs_[at + i] = to + i * store_->pixel_halves();
     }
-    return {thresholds, flips, to};
   }
 
   const Executor& executor_;

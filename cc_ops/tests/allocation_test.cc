@@ -1,11 +1,14 @@
 // That a call takes its memory from the scratch it is given and from nowhere else.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "core/conv_grad.h"
