@@ -185,8 +185,8 @@ sanitize() {
   run_core_tests "$thread_tests" build/tsan/bnn_tests
 }
 
-# Every kernel and both convolutions; not the gradients, whose multiply-adds the emulator does in software, nor what is
-# large.
+# Every kernel, both convolutions and the runtime of packed models; not the gradients, whose multiply-adds the emulator does in
+# software, nor what is large.
 neon_tests='-*ConvGradTest.*:*ALongFilter*:*ALargeImage*'
 
 neon() {

@@ -114,6 +114,21 @@ TEST_P(RuntimeSignsTest, RandomNetworksGiveTheScoresOfFloats) { EXPECT_GT(Compar
 // Scales and shifts that are tiny, huge, infinite or NaN.
 TEST_P(RuntimeSignsTest, WildNumbersGiveTheScoresOfFloats) { EXPECT_GT(CompareRandom(120, Numbers::kWild, 301), 20); }
 
+// Rows whose words are shared by tasks (48 channels), and rows that are joined afterwards (33).
+TEST_P(RuntimeSignsTest, ThreadsShareRows) {
+  Random random(302);
+  for (const int64_t filters : {48, 33}) {
+    SignNetwork net({17, 15, 16}, Numbers::kMonotone, &random);
+    net.Conv(Shape(1, 17, 15, 16).Kernel(3, 3, filters).Make());
+    net.Conv(Shape(1, 17, 15, filters).Kernel(3, 3, filters).Make());
+    net.MaxPool(Shape(1, 17, 15, filters).Kernel(2, 2, filters).Groups(filters).Strides(2, 2).Make());
+    net.Conv(Shape(1, 9, 8, filters).Kernel(3, 3, 16).Make());
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      EXPECT_EQ(Compare(Where("rows"), net.builder(), {2, 17, 15, 16}, {4, backend().name}, &random).kept, 3);
+    }
+  }
+}
+
 BNN_FOR_EACH_BACKEND(RuntimeSignsTest);
 
 const ConvGeometry kSame = Shape(1, 8, 8, 32).Kernel(3, 3, 32).Make();
