@@ -170,17 +170,32 @@ TEST(RuntimeSigns, TakesLessMemory) {
   EXPECT_LT(outcome.bytes, outcome.float_bytes - 32 * 32 * 64 * 4 + 16384);
 }
 
-// Two layers that want the same signs get one map, with the padding that either wants.
+// Two layers that want the same signs get one map, with the padding that either wants; but not two kinds of padding.
 TEST(RuntimeSigns, SeveralReadersOfOneMap) {
-  Random random(312);
+  for (const int64_t other : {0, 1, -1}) {
+    Random random(312);
+    SignNetwork net({8, 8, 32}, Numbers::kMonotone, &random);
+    const int first = net.Conv(kSame);
+    const std::string pre = net.Pre(32);
+    net.pad_value = 1;
+    const int one = net.Conv(first, kSame, pre);
+    net.pad_value = other;
+    const int wide = net.Conv(first, Shape(1, 8, 8, 32).Kernel(5, 5, 32).Make(), pre);
+    net.builder().Node("add", {one, wide}, R"("activation": null)");
+    const Outcome outcome = Compare("fork", net.builder(), {1, 8, 8, 32}, {1, ""}, &random);
+    EXPECT_EQ(outcome.kept, other < 0 ? 0 : 1) << "pad_value " << other;
+  }
+}
+
+TEST(RuntimeSigns, ZerosAroundAMapHaveSigns) {
+  Random random(315);
   SignNetwork net({8, 8, 32}, Numbers::kMonotone, &random);
-  const int first = net.Conv(kSame);
-  const std::string pre = net.Pre(32);
-  const int one = net.Conv(first, kSame, pre);
-  const int wide = net.Conv(first, Shape(1, 8, 8, 32).Kernel(5, 5, 32).Make(), pre);
-  net.builder().Node("add", {one, wide}, R"("activation": null)");
-  const Outcome outcome = Compare("fork", net.builder(), {1, 8, 8, 32}, {1, ""}, &random);
-  EXPECT_LE(outcome.kept, 1);  // their values of padding may differ
+  net.Conv(kSame);
+  net.Pad(1, 2, 0, 3);
+  net.MaxPool(Shape(1, 11, 11, 32).Kernel(2, 2, 32).Groups(32).Strides(2, 2).Make());
+  net.Pad(1, 1, 1, 1);
+  net.Conv(Shape(1, 8, 8, 32).Kernel(3, 3, 32).Padding("valid").Make());
+  EXPECT_EQ(Compare("pad", net.builder(), {2, 8, 8, 32}, {1, ""}, &random).kept, 4);
 }
 
 // A map of which one reader wants floats, K, or other signs stays floats.

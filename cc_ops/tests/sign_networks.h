@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class SignNetwork {
   const Sizes& shape() const { return shape_; }  // of the last node's output, without the batch
   int last() const { return last_; }
   PackedBuilder& builder() { return builder_; }
+
+  std::optional<int64_t> pad_value;  // of the next convolutions; none: any
 
   // Positive and negative, 0 and -0.
   std::vector<float> Floats(int64_t count) {
@@ -62,7 +65,7 @@ class SignNetwork {
     last_ = builder_.Node("binary_conv_input2d", {input},
                           Window(g, true) + R"(, "groups": )" + std::to_string(g.groups) + ", " + Bits(g) + ", " + pre +
                               R"(, "input_scaling": )" + (input_scaling ? "true" : "false") + R"(, "pad_value": )" +
-                              std::to_string(random_.Int(-1, 1)));
+                              std::to_string(pad_value ? *pad_value : random_.Int(-1, 1)));
     shape_ = {g.h.out, g.w.out, g.filters};
     return last_;
   }
