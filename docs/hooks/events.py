@@ -20,8 +20,6 @@ from mkdocs.structure.pages import Page
 _LOG = logging.getLogger("mkdocs.hooks")
 
 NOTEBOOKS = "Notebooks"
-# Pages that the navigation has a place for, whether they are there or not.
-OPTIONAL = ("deploying.md", "pictures.md", "tflearn.md")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -31,14 +29,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def navigation(entries: list[Any], pages: list[str]) -> list[Any]:
-    """The navigation with the notebooks' pages, without what isn't there."""
+    """The navigation with the notebooks' pages."""
     kept: list[Any] = []
     for entry in entries:
         if entry == {NOTEBOOKS: []}:
             kept += [{NOTEBOOKS: pages}] if pages else []
         elif isinstance(entry, dict) and isinstance(inner := next(iter(entry.values())), list):
             kept.append({name: navigation(inner, pages) for name in entry})
-        elif entry not in OPTIONAL or (links.ROOT / "docs" / entry).exists():
+        else:
             kept.append(entry)
     return kept
 
