@@ -149,7 +149,7 @@ build() {
   prepare
   configure_and_build
   say "C++ tests"
-  build/bnn_tests --gtest_brief=1
+  run_core_tests '*' build/bnn_tests
 }
 
 # Core and its tests alone, without Python and TensorFlow, in a folder of their own.
@@ -164,12 +164,20 @@ build_core_tests() {
   cmake --build "$folder"
 }
 
-# Runs COMMAND on the tests that a filter names: GoogleTest counts it as success when there are none.
+# Runs COMMAND on the tests that a filter names, a share of them on each processor. GoogleTest counts it as success when there are
+# none.
 run_core_tests() {
-  local filter="$1"
+  local filter="$1" shard status=0 shares=()
   shift
   [[ "$("$@" --gtest_list_tests --gtest_filter="$filter")" == *$'\n  '* ]] || fail "no test is named $filter."
-  "$@" --gtest_brief=1 --gtest_filter="$filter"
+  for ((shard = 0; shard < CMAKE_BUILD_PARALLEL_LEVEL; shard++)); do
+    GTEST_TOTAL_SHARDS="$CMAKE_BUILD_PARALLEL_LEVEL" GTEST_SHARD_INDEX="$shard" "$@" --gtest_brief=1 --gtest_filter="$filter" &
+    shares+=($!)
+  done
+  for shard in "${shares[@]}"; do
+    wait "$shard" || status=$?
+  done
+  return "$status"
 }
 
 # ThreadSanitizer runs what shares work among threads: the tests named so, which hand items to threads of the standard library.
