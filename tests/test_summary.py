@@ -338,3 +338,9 @@ class TestInputs:
     def test_no_built_model(self, model):
         with pytest.raises(ValueError, match=r"^summary: expected a built Keras model\. Got '(new|resnet)'"):
             bnn_tf.summary(model)
+
+
+def test_it_is_plain_text_wherever_it_is_printed(monkeypatch):
+    """Notebooks set FORCE_COLOR, and whoever prints a table there wants no escape codes in it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in str(bnn_tf.summary(sequential(INPUT, layers.Conv2D(2, 3))))
