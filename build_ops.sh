@@ -9,6 +9,7 @@
 #   ./build_ops.sh lint            ruff, clang-format, mypy
 #   ./build_ops.sh docs            the documentation site, into build/site; a warning is an error
 #   ./build_ops.sh demo [ARGS]     build, then `bnn-tf compare ARGS`
+#   ./build_ops.sh notebooks       build, then execute the notebooks: all, or those named behind it; --store keeps the outputs
 #   ./build_ops.sh all             lint, docs, bench, demo, test
 #
 # Works in the virtual environment that is active, else in ./.venv, which it makes; it installs what is missing there.
@@ -124,7 +125,7 @@ install_package() {
   require_system_packages
   say "Installing into $VIRTUAL_ENV"
   python -m pip install --quiet --requirement <(build_requirements)
-  python -m pip install --quiet --no-build-isolation --editable ".[dev,jax,tflearn]"
+  python -m pip install --quiet --no-build-isolation --editable ".[dev,jax,notebooks,tflearn]"
   printf '%s\n' "$state" >"$stamp"
 }
 
@@ -251,6 +252,12 @@ demo() {
   bnn-tf compare "$@"
 }
 
+notebooks() {
+  build
+  say "Notebooks"
+  python notebooks/execute.py "$@"
+}
+
 run_tests() {
   build
   offer_browser
@@ -272,7 +279,8 @@ case "$command" in
   lint) lint ;;
   docs) docs ;;
   demo) demo "$@" ;;
+  notebooks) notebooks "$@" ;;
   all) lint; docs; bench; demo; run_tests ;;
   help | -h | --help) usage ;;
-  *) usage >&2; fail "unknown command \"$command\". Expected one of: build, test, sanitize, neon, bench, lint, docs, demo, all." ;;
+  *) usage >&2; fail "unknown command \"$command\". Expected one of: build, test, sanitize, neon, bench, lint, docs, demo, notebooks, all." ;;
 esac
