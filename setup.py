@@ -50,6 +50,7 @@ def requirements() -> list[str]:
         "jinja2",
         "rich",
         "scikit-learn",
+        "threadpoolctl",
         "typing_extensions",
     ]
 

@@ -130,6 +130,7 @@ def t_sne(
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     pixels, labels, shown = _images("t_sne", dataset, part, most, classes, seed, 4)
     if not 0 < perplexity < len(pixels):
@@ -137,7 +138,8 @@ def t_sne(
             f"t_sne: `perplexity` must lie between 0 and the {len(pixels)} images. Got perplexity={perplexity}."
         )
     few = PCA(min(_COMPONENTS, *pixels.shape), random_state=seed).fit_transform(pixels)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(few)
+    with threadpool_limits(1, "openmp"):  # threads that wait for each other take ten times the work
+        points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(few)
     return _scatter(points, labels, shown, dataset, ["t-SNE 1 (no unit)", "t-SNE 2 (no unit)"], title)
 
 
