@@ -57,6 +57,7 @@ class TestParser:
             "compare",
             "train",
             "evaluate",
+            "report",
             "pack",
             "export",
             "bench",

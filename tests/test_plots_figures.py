@@ -268,7 +268,7 @@ def test_a_comparison_gives_what_trade_off_takes():
         training.Row(**row, scheme=scheme, seed=seed, accuracy=accuracy, images_per_second=speed)
         for scheme, seed, accuracy, speed in (("float", 0, 0.9, 100.0), ("float", 1, 0.8, 300.0), ("bwn", 0, 0.7, None))
     ]
-    comparison = training.Comparison(grid, {}, {}, "float32", {}, rows)
+    comparison = training.Comparison(grid, {}, {}, "float32", "keras", {}, rows)
     networks = comparison.networks()
     assert networks == {
         "float": {"accuracy": pytest.approx(0.85), "packed_bytes": 9, "latency": 1 / 200, "group": "float"},
