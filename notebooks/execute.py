@@ -30,7 +30,7 @@ MOST_BYTES = 4_000_000
 _STAMP = "code_sha256"
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 # Folders of the machine that ran it, and addresses of objects in its memory.
-_OF_A_MACHINE = re.compile(r"/home/|/root/|/tmp/|/work/|/Users/| at 0x[0-9a-f]+")
+_OF_A_MACHINE = re.compile(r"/home/|/root/|/tmp/|/Users/| at 0x[0-9a-f]+")
 
 
 class NotebookError(Exception):
