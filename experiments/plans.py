@@ -31,10 +31,10 @@ class Run:
         """Of its folder and of its file."""
         return re.sub(r"[^a-z0-9.]+", "-", f"{self.row} {self.column} seed{self.seed}".lower()).strip("-")
 
-    def command(self, folders: Mapping[str, str], out: str) -> list[str]:
-        """The arguments of `bnn-tf`; `folders` maps the runs' names to their folders."""
-        needed = re.sub(r"\{([^}]+)\}", lambda match: folders[match[1]], self.arguments)
-        return ["train", *shlex.split(needed), "--seed", str(self.seed), "--out", out]
+    def command(self, runs: str) -> list[str]:
+        """The arguments of `bnn-tf`; this run's folder, and those of the runs that it needs, lie in `runs`."""
+        words = [re.sub(r"\{([^}]+)\}", lambda need: f"{runs}/{need[1]}", word) for word in shlex.split(self.arguments)]
+        return ["train", *words, "--seed", str(self.seed), "--out", f"{runs}/{self.name}"]
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def run(
             continue
         folder = runs / name / each.name
         say(f"{name}: {each.name}")
-        _train(each, runs / name, folder)
+        _train(each, folder)
         _save(path, {"experiment": name, **_identity(each), **read(folder)})
 
 
@@ -73,8 +73,8 @@ def _needed_checkpoint_is_missing(run: Run, experiment: Experiment, wanted: Call
     return waiting and not (runs / run.name / _CHECKPOINT).exists()
 
 
-def _train(run: Run, runs: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "bnn_tf.cli", *run.command(_Folders(runs), str(folder))]
+def _train(run: Run, folder: Path) -> None:
+    command = [sys.executable, "-m", "bnn_tf.cli", *run.command(str(folder.parent))]
     if (folder / _CONFIG).exists():
         command.append("--resume")
     else:
@@ -90,25 +90,10 @@ def _begun(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.begun.json")
 
 
-class _Folders(dict[str, str]):
-    """Each run's folder by the run's name."""
-
-    def __init__(self, runs: Path):
-        super().__init__()
-        self._runs = runs
-
-    def __missing__(self, name: str) -> str:
-        return str(self._runs / name)
-
-
 def _identity(run: Run) -> dict[str, Any]:
     """The run as somebody repeats it: the folders of the machine aside."""
-    command = run.command({name: f"runs/{name}" for name in run.needs}, f"runs/{run.name}")
-    return {"run": run.name, "row": run.row, "column": run.column, "seed": run.seed, "command": _bnn_tf(command)}
-
-
-def _bnn_tf(arguments: list[str]) -> str:
-    return shlex.join(["bnn-tf", *arguments])
+    command = shlex.join(["bnn-tf", *run.command("runs")])
+    return {"run": run.name, "row": run.row, "column": run.column, "seed": run.seed, "command": command}
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class TestPlans:
     def test_commands_are_ones_that_the_command_line_takes(self, name):
         parser = cli.make_parser()
         for run in EXPERIMENTS[name].runs:
-            options = parser.parse_args(run.command({needed: needed for needed in run.needs}, "out"))
-            assert (options.seed, options.out) == (run.seed, "out")
+            options = parser.parse_args(run.command("runs"))
+            assert (options.seed, options.out) == (run.seed, f"runs/{run.name}")
             assert options.data in data.list_datasets() and options.model in models.list_models()
 
     @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -134,7 +134,7 @@ class TestPage:
         assert "–: not run yet (1 of 2 runs)." in text and "what a paper reports" in text and "(curves.png)" in text
         assert "| digits, float, seed 0 | 98.00% | 98.00% | 2 | 2 min | abc, 2026-01-02 | `bnn-tf train` |" in text
 
-    def test_the_committed_page_is_what_the_results_say(self, tmp_path):
+    def test_the_committed_page_is_what_the_results_say(self):
         text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
         for name, experiment in EXPERIMENTS.items():
             found = page.load(running.RESULTS / name, experiment)
