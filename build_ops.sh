@@ -165,19 +165,28 @@ build_core_tests() {
   cmake --build "$folder"
 }
 
-# Runs COMMAND on the tests that a filter names, a share of them on each processor. GoogleTest counts it as success when there are
-# none.
+# Runs COMMAND on the tests that a filter names, a share of them on each processor, each within 20 minutes. GoogleTest counts it as
+# success when there are none.
 run_core_tests() {
-  local filter="$1" shard status=0 shares=()
+  local filter="$1" shard status=0 shares=() logs
   shift
+  logs="$(mktemp -d)"
   [[ "$("$@" --gtest_list_tests --gtest_filter="$filter")" == *$'\n  '* ]] || fail "no test is named $filter."
   for ((shard = 0; shard < CMAKE_BUILD_PARALLEL_LEVEL; shard++)); do
-    GTEST_TOTAL_SHARDS="$CMAKE_BUILD_PARALLEL_LEVEL" GTEST_SHARD_INDEX="$shard" "$@" --gtest_brief=1 --gtest_filter="$filter" &
+    GTEST_TOTAL_SHARDS="$CMAKE_BUILD_PARALLEL_LEVEL" GTEST_SHARD_INDEX="$shard" \
+      timeout --kill-after=10 1200 "$@" --gtest_filter="$filter" >"$logs/$shard" 2>&1 &
     shares+=($!)
   done
-  for shard in "${shares[@]}"; do
-    wait "$shard" || status=$?
+  for shard in "${!shares[@]}"; do
+    if wait "${shares[shard]}"; then
+      grep -E '^\[(  PASSED  |==========)\].* (ran|tests?)\.' "$logs/$shard"
+    else
+      status=$?
+      grep -vE '^\[( +OK |-+|=+)' "$logs/$shard" | tail -n 200
+      [[ $status -ne 124 ]] || printf 'build_ops.sh: the last of these tests did not end within 20 minutes.\n' >&2
+    fi
   done
+  rm -rf "$logs"
   return "$status"
 }
 

@@ -55,8 +55,10 @@ MAY_IMPORT = {
     "convolutionizing": {"cloning", "layers"},
     "counting": {"layers", "text"},
     "models": {"counting", "layers", "quantizers", "text"},
-    "packing": {"cloning", "counting", "layers", "ops"},
+    "placing": set(),
+    "packing": {"cloning", "counting", "layers", "ops", "placing"},
     "exporting": {
+        "placing",
         "arguments",
         "cloning",
         "composed",

@@ -138,7 +138,7 @@ class TestMistakes:
         for path in ("there", "file"):
             with pytest.raises(ValueError, match=f"{path} is there already. Remove it, or name a folder that isn't"):
                 bnn_tf.export(model, tmp_path / path)
-        with pytest.raises(ValueError, match=r"there is a folder|is a folder, and this format is a file"):
+        with pytest.raises(ValueError, match=r"there is a folder\. Name a file in it"):
             bnn_tf.export(model, tmp_path / "there", "litert")
         for path in ("none/net.tflite", "none/net", "none/net.onnx"):
             with pytest.raises(ValueError, match=r"there is no folder .*none to write net"):
@@ -147,12 +147,6 @@ class TestMistakes:
             bnn_tf.export(model, tmp_path / "net", "onxx")
         assert (tmp_path / "file").read_text() == "kept"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-    def test_a_folder_that_is_read_only(self, model, tmp_path):
-        tmp_path.chmod(0o500)
-        with pytest.raises(PermissionError, match="net"):
-            bnn_tf.export(model, tmp_path / "net")
 
     def test_a_failed_export_leaves_the_file_that_was_there(self, tmp_path):
         def call(x):

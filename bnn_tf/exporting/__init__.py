@@ -4,7 +4,6 @@ exporter    `export`: checks, and writes in a format
 floats      a model in plain float ops that computes what the binary one does
 serving     a model as a TensorFlow function, SavedModel and LiteRT
 onnx_model  the nodes of a packed model as ONNX; onnx_rules: each of them
-placing     files and folders that are there whole or not at all
 """
 
 from bnn_tf.exporting.exporter import FORMATS, Exported, export

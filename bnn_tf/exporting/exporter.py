@@ -10,7 +10,7 @@ from bnn_tf.cloning import check_built, check_graph
 from bnn_tf.errors import ArgumentError, unknown_name
 from bnn_tf.exporting import serving
 from bnn_tf.exporting.floats import float_twin, frozen, has_binary_layers
-from bnn_tf.exporting.placing import check_file, check_folder, placed
+from bnn_tf.placing import check_file, check_folder, placed
 
 # What each format is, in a few words.
 FORMATS = {
@@ -90,7 +90,7 @@ def export(model: keras.Model, path: str | os.PathLike[str], format: str | None 
 
 
 def _export_saved_model(model: keras.Model, path: Path, with_ops: bool) -> None:
-    check_folder(path)
+    check_folder("export", path)
     serving.check_backend()
     if with_ops:
         if not has_binary_layers(model):
@@ -104,14 +104,14 @@ def _export_saved_model(model: keras.Model, path: Path, with_ops: bool) -> None:
 
 
 def _export_litert(model: keras.Model, path: Path) -> None:
-    check_file(path)
+    check_file("export", path)
     serving.check_backend()
     with placed(path) as part:
         part.write_bytes(serving.litert(float_twin(model)))
 
 
 def _export_onnx(model: keras.Model, path: Path) -> None:
-    check_file(path)
+    check_file("export", path)
     from bnn_tf.exporting import onnx_model
 
     with placed(path) as part:

@@ -18,6 +18,7 @@ from bnn_tf.packing.graph import Graph
 from bnn_tf.packing.passes import simplify
 from bnn_tf.packing.report import Report, report
 from bnn_tf.packing.writing import Tensors, write
+from bnn_tf.placing import check_file
 
 _PREPROCESSING = ("mean", "deviation", "short_side")
 
@@ -80,7 +81,7 @@ def pack(
     True
     """
     path = Path(path)
-    _check_path(path)
+    check_file("pack", path)
     graph = convert(model)
     head = _head(model, graph, classes, preprocessing)
     simplify(graph)
@@ -95,13 +96,6 @@ def pack(
     size = write(path, graph, tensors, head)
     counted = model_size(model)
     return Packed(path, size, report(graph, tensors, size, counted.float_weights + counted.binary_weights))
-
-
-def _check_path(path: Path) -> None:
-    if path.is_dir():
-        raise ArgumentError(f"pack: {path} is a folder. Name a file in it, {path / 'net.bnn'} say.")
-    if not path.absolute().parent.is_dir():
-        raise ArgumentError(f"pack: there is no folder {path.parent} to write {path.name} to. Create it first.")
 
 
 def _head(

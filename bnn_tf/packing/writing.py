@@ -1,23 +1,21 @@
 """The file: a header, the graph as JSON, the tensors; docs/packed-format.md describes it.
 
-It appears whole or not at all: it is written beside its place, brought to the disk, and then renamed.
+It appears whole or not at all: `bnn_tf.placing`.
 """
 
 import hashlib
 import json
-import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.packing.graph import Bits, Floats, Graph, Node
+from bnn_tf.placing import placed
 
 MAGIC = b"\x89BNN\r\n\x1a\n"
 VERSION = 1
@@ -99,7 +97,7 @@ def write(path: Path, graph: Graph, tensors: Tensors, head: Mapping[str, Any]) -
     header = _HEADER.pack(
         MAGIC, VERSION, 0, data + tensors.bytes, len(text), data, tensors.bytes, zlib.crc32(text), checksum, 0
     )
-    with _replacing(path) as file:
+    with placed(path) as part, open(part, "wb") as file:
         file.write(header + _CHECKSUM.pack(zlib.crc32(header)))
         file.write(text.ljust(data - ALIGNMENT, b"\0"))
         for chunk in tensors.chunks():
@@ -140,19 +138,3 @@ def _numbered(name: str, value: Any, tensors: Tensors) -> Any:
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that becomes `path` on leaving without an exception."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with open(partial, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)

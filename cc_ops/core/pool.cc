@@ -1,5 +1,7 @@
 #include "core/pool.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -18,10 +20,14 @@ namespace {
 
 class Pool {
  public:
-  // Never destroyed: its threads sleep until the process ends.
-  static Pool& Instance() {
-    static Pool* const pool = new Pool;
-    return *pool;
+  // Never destroyed: its threads sleep until the process ends. None in a child process after fork(): the threads are not in it, and
+  // the lock stays held there for ever if one of them held it just then.
+  static Pool* Instance() {
+    static Pool* const pool = [] {
+      pthread_atfork(nullptr, nullptr, [] { left_behind.store(true, std::memory_order_relaxed); });
+      return new Pool;
+    }();
+    return left_behind.load(std::memory_order_relaxed) ? nullptr : pool;
   }
 
   // Asks `helpers` threads to work on `job`, as workers 1, 2, ...
@@ -71,6 +77,8 @@ class Pool {
     return place;
   }
 
+  static inline std::atomic<bool> left_behind{false};  // in the parent process
+
   std::mutex mutex_;
   std::condition_variable offered_;
   std::deque<Place> places_;
@@ -91,12 +99,13 @@ void PoolFor::RunPhases(const Phase* phases, int count) const {
   const int wanted = TeamFor(phases, count, threads_);
   if (wanted == 0) return;
   const Team team(wanted);
-  if (team.size() == 1) {
+  Pool* const pool = team.size() == 1 ? nullptr : Pool::Instance();
+  if (pool == nullptr) {
     SerialFor().RunPhases(phases, count);
     return;
   }
   const auto job = std::make_shared<SharedJob>(phases, count, team.size());
-  Pool::Instance().Offer(job, team.size() - 1);
+  pool->Offer(job, team.size() - 1);
   job->Work(0);
   job->Wait();
 }
