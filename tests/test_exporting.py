@@ -1,6 +1,5 @@
 """Exports: what they compute where bnn_tf isn't there, and what is refused."""
 
-import os
 import sys
 
 import keras

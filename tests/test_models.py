@@ -214,6 +214,36 @@ class TestLenet:
         model.train_on_batch(np.random.default_rng(0).normal(size=(4, 8, 8, 1)), np.arange(4))
         assert np.abs(model.get_layer("dense1").kernel.numpy()).max() == 1
 
+    def test_options_of_the_binary_layers(self):
+        model = models.lenet("xnor", ste="ede", input_ste="approx_sign", input_scaling=False, scaling="none", **SMALL)
+        for name in ("conv2", "dense1"):
+            layer = model.get_layer(name)
+            assert (layer.ste.name, layer.input_ste.name, layer.scaling) == ("ede", "approx_sign", "none")
+            assert layer.input_scaling is False
+
+    @pytest.mark.parametrize("name", [name for name in models.list_models() if name in {"binarynet", "bireal_cifar"}])
+    def test_options_win_over_the_networks_own(self, name):
+        model = models.build(name, "xnor", ste="reste", scaling="tensor", width=0.1)
+        binary = [layer for layer in model.layers if isinstance(layer, layers.BinaryConv2D | layers.BinaryDense)]
+        assert binary and {(layer.ste.name, layer.scaling) for layer in binary} == {("reste", "tensor")}
+
+    @pytest.mark.parametrize(
+        ("scheme", "options", "message"),
+        [
+            ("float", {"ste": "clip"}, r"The scheme float has no layers with `ste`\. Leave it out"),
+            (
+                "bwn",
+                {"input_scaling": False},
+                r"The scheme bwn has no layers with `input_scaling`\. It has scaling, ste",
+            ),
+            ("xnor", {"ste": "edee"}, "Unknown quantizer .edee"),
+            ("xnor", {"input_sre": "clip"}, "input_ste"),
+        ],
+    )
+    def test_options_that_no_layer_has(self, scheme, options, message):
+        with pytest.raises(ValueError, match=message):
+            models.build("lenet", scheme, **options)
+
     def test_width(self):
         assert models.lenet("float", width=1.5).get_layer("conv2").filters == 96
 

@@ -46,7 +46,7 @@ def alexnet(
         weights: path of `bvlc_alexnet.npy`, a dictionary of layer → [weights, biases]; only for the float form. With
             another number of classes, the last layer keeps its initial weights. These weights expect BGR images of
             0..255, less the mean (104, 117, 123).
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -104,7 +104,7 @@ def alexnet_torch(
             as large as they come, where torchvision averages them to 6×6.
         classes: how many, at least 1.
         dropout: the share of units that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -143,7 +143,7 @@ def alexnet_cifar(
         input_shape: (height, width, channels) of an image; at least 15×15.
         classes: how many, at least 1.
         dropout: the share of units that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

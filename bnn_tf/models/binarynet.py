@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from bnn_tf.models.blocks import batch_norm, dense_block
 from bnn_tf.models.network import ImageShape, Network, Options
 from bnn_tf.models.registry import register
-from bnn_tf.models.schemes import Scheme, get_scheme
+from bnn_tf.models.schemes import Scheme
 
 # The convolutions after the first one; a pooling follows each second one.
 _CONVOLUTIONS = {"conv1_2": 128, "conv2_1": 256, "conv2_2": 256, "conv3_1": 512, "conv3_2": 512}
@@ -36,7 +36,7 @@ def binarynet(
         scheme: "xnor", "float", "bwn" or "dorefa".
         input_shape: (height, width, channels) of an image; at least 8×8.
         classes: how many, at least 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -55,7 +55,7 @@ def binarynet(
     options.setdefault("binarize_last", True)
     net = Network("binarynet", scheme, input_shape, classes, smallest=8, **options)
     if net.inner.binary_input:
-        net.first, net.inner, net.last = _image_as_it_is(net.first), _signs_alone(net.inner), _signs_alone(net.last)
+        net.first, net.inner, net.last = _image_as_it_is(net), _signs_alone(net.inner), _signs_alone(net.last)
     relu = None if net.inner.binary_input else keras.layers.ReLU
     x = _first_layer(net)
     for name, filters in _CONVOLUTIONS.items():
@@ -92,8 +92,8 @@ def _signs_alone(scheme: Scheme) -> Scheme:
     return replace(scheme, conv=partial(scheme.conv, **options), dense=partial(scheme.dense, **options))
 
 
-def _image_as_it_is(scheme: Scheme) -> Scheme:
-    if not scheme.binary_input:
-        return scheme
-    weights_only = get_scheme("bwn")
+def _image_as_it_is(net: Network) -> Scheme:
+    if not net.first.binary_input:
+        return net.first
+    weights_only = net.scheme("bwn")
     return replace(weights_only, conv=partial(weights_only.conv, scaling="none", ste="clip"))

@@ -35,7 +35,7 @@ def bireal_resnet18(
         input_shape: (height, width, channels) of an image; at least 8×8, or 32×32 with the stem for ImageNet.
         classes: how many, at least 1.
         stem: "imagenet" (7×7/2 and max pool 3/2) or "cifar" (3×3); by default "imagenet" from 64×64 on.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -74,7 +74,7 @@ def bireal_cifar(
         n: pairs of convolutions per stage, at least 1.
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -25,7 +25,7 @@ def nnet(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; at least 23×23.
         classes: how many, at least 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -65,7 +65,7 @@ def tronnet(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; at least 29×29.
         classes: how many, at least 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -56,7 +56,7 @@ def googlenet(
         batch_norm: the form of torchvision: in float too a batch normalisation in place of each convolution's bias,
             3×3 kernels where the paper has 5×5, and no local response normalisation.
         dropout: the share of features that training drops before the last layer, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`, or to a

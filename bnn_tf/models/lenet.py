@@ -31,7 +31,7 @@ def lenet(
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
         dropout: the share of hidden units that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
@@ -75,7 +75,7 @@ def lenet5(
         input_shape: (height, width, channels) of an image; at least 16×16, with `padding="same"` 12×12.
         classes: how many, at least 1.
         padding: of the first convolution, "valid" or "same"; the second has none.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -81,7 +81,7 @@ def mobilenet_v2(
             channels and width=1. With other than 1000 classes, the last layer starts afresh. Images must be prepared by
             `keras.applications.mobilenet_v2.preprocess_input`.
         **options: `stem`, `binarize_depthwise`, `dropout`: see `MobileNetOptions`; `width`, `binarize_first`,
-            `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+            `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

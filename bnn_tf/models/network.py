@@ -32,12 +32,18 @@ class Options(TypedDict, total=False):
         binarize_first: whether the scheme also holds for the first layer, which is float otherwise.
         binarize_last: the same for the last layer.
         seed: of the initial weights and the dropout; by default 0.
+        scaling, ste, input_scaling, input_ste: of every binary layer that has them (see `bnn_tf.layers`), instead of
+            the network's own choice.
     """
 
     width: float
     binarize_first: bool
     binarize_last: bool
     seed: int
+    scaling: str | None
+    ste: Any
+    input_scaling: bool | None
+    input_ste: Any
 
 
 class Network:
@@ -52,6 +58,7 @@ class Network:
         initializer: makes a kernel's initializer from a seed; by default Glorot's uniform one, Keras' own choice.
         multiple: what every number of feature maps stays divisible by: the groups of grouped convolutions.
         width, binarize_first, binarize_last, seed: see `Options`.
+        **layer_options: `scaling`, `ste`, `input_scaling`, `input_ste`: see `Options`.
 
     Attributes:
         inputs: the input tensor, `[batch, height, width, channels]`.
@@ -85,8 +92,9 @@ class Network:
         binarize_first: bool = False,
         binarize_last: bool = False,
         seed: int = 0,
+        **layer_options: Any,
     ):
-        self.inner = get_scheme(scheme)
+        self.inner = get_scheme(scheme).with_options(**layer_options)
         self.first = self.inner if binarize_first else FLOAT
         self.last = self.inner if binarize_last else FLOAT
         _check_input(name, input_shape, smallest)
@@ -100,6 +108,12 @@ class Network:
         self._width = width
         self._multiple = multiple
         self._initializer = initializer
+        self._layer_options = layer_options
+
+    def scheme(self, name: str) -> Scheme:
+        """Another scheme, with those of this network's layer options that it has."""
+        other = get_scheme(name)
+        return other.with_options(**{key: self._layer_options.get(key) for key in other.options})
 
     def maps(self, count: int) -> int:
         """`count` feature maps of the published network, at `width` times as many; never none."""

@@ -29,7 +29,7 @@ def nin(
         input_shape: (height, width, channels) of an image; any size.
         classes: how many, at least 1.
         dropout: the share of feature values that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -54,7 +54,7 @@ def quicknet(
         classes: how many, at least 1.
         filters: feature maps of each stage.
         blocks: how many of them each stage has; as many numbers as `filters`.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -128,7 +128,7 @@ def resnet18(
         input_shape: (height, width, channels) of an image; at least 8×8, or 32×32 with the stem for ImageNet.
         classes: how many, at least 1.
         **options: `stem`, `binarize_shortcuts`: see `ResNetOptions`; `width`, `binarize_first`, `binarize_last`,
-            `seed`: see `bnn_tf.models.Options`.
+            `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

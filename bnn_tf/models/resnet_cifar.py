@@ -48,7 +48,7 @@ def resnet_cifar(
         n: blocks per stage, at least 1.
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
-        **options: `shortcuts`: see `CifarOptions`; `width`, `binarize_first`, `binarize_last`, `seed`: see
+        **options: `shortcuts`: see `CifarOptions`; `width`, `binarize_first`, `binarize_last`, `seed` and more: see
             `bnn_tf.models.Options`.
 
     Returns:

@@ -9,16 +9,19 @@ Sources: Rastegari et al., "XNOR-Net", 2016; Zhou et al., "DoReFa-Net", 2016.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import keras
 
 from bnn_tf import layers
-from bnn_tf.errors import unknown_name
+from bnn_tf.errors import ArgumentError, unknown_name
 
 LayerFactory = Callable[..., keras.Layer]
+
+_OF_WEIGHTS = ("scaling", "ste")
+_OF_INPUT = ("input_scaling", "input_ste")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,35 @@ class Scheme:
     dense: LayerFactory
     binary_weights: bool
     binary_input: bool
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What its layers take besides the arguments of a float layer."""
+        return (_OF_WEIGHTS if self.binary_weights else ()) + (_OF_INPUT if self.binary_input else ())
+
+    def with_options(self, **options: Any) -> "Scheme":
+        """The scheme with other options of its binary layers, which win over those that a network gives them.
+
+        Args:
+            **options: `scaling`, `ste`, `input_scaling`, `input_ste` of the layers; None leaves the layer's own.
+
+        Raises:
+            ArgumentError: a ValueError, for an option that no layer of the scheme has.
+
+        Example:
+
+        >>> SCHEMES["xnor"].with_options(input_ste="ede").conv(8, 3).input_ste.name
+        'ede'
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        for name in given.keys() - self.options:
+            advice = f"It has {', '.join(self.options)}." if self.options else "Leave it out, or take a binary scheme."
+            raise ArgumentError(f"The scheme {self.name} has no layers with `{name}`. {advice}")
+        return replace(self, conv=_insisting(self.conv, given), dense=_insisting(self.dense, given)) if given else self
+
+
+def _insisting(make: LayerFactory, options: dict[str, Any]) -> LayerFactory:
+    return lambda *args, **kwargs: make(*args, **{**kwargs, **options})
 
 
 def _weights_only(name: str, scaling: str) -> Scheme:

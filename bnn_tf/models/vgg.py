@@ -36,7 +36,7 @@ def vgg11(
         batch_norm: whether the float form has a batch normalisation after each convolution, besides its bias; the
             binary forms always have.
         dropout: the share of hidden units that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -32,7 +32,7 @@ def xnor_alexnet(
         input_shape: (height, width, channels) of an image; at least 63×63.
         classes: how many, at least 1.
         dropout: the share of hidden units that training drops after each layer of 4096, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.

@@ -28,7 +28,7 @@ def zfnet(
         input_shape: (height, width, channels) of an image; at least 53×53.
         classes: how many, at least 1.
         dropout: the share of hidden units that training drops, 0 <= dropout < 1.
-        **options: `width`, `binarize_first`, `binarize_last`, `seed`: see `bnn_tf.models.Options`.
+        **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
         An uncompiled `keras.Model` from images `[batch, height, width, channels]` to logits `[batch, classes]`.
