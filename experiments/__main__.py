@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import page, running
-from experiments.plans import EXPERIMENTS, Run, choose
+from experiments import latency, page, running
+from experiments.plan import Run
+from experiments.plans import EXPERIMENTS, RUNS, choose
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,13 +18,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train = commands.add_parser("run", help="train what has no result yet; what was interrupted goes on")
     train.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(EXPERIMENTS)}")
     train.add_argument(
-        "--only", default="", metavar="PATTERN", help="runs in whose names this regular expression is found"
+        "--only", default="", metavar="PATTERN", help="runs in whose line of `list` this regular expression is found"
     )
     train.add_argument("--runs", type=Path, default=Path("runs") / "experiments", metavar="DIR", help="for checkpoints")
     train.set_defaults(run=_run)
     listing = commands.add_parser("list", help="every run, and whether its result is there")
     listing.add_argument("names", nargs="*", metavar="NAME")
     listing.set_defaults(run=_list)
+    timing = commands.add_parser("latency", help="time the packed networks of the tables that ask for it")
+    timing.add_argument("--runs", type=Path, default=Path("runs") / "experiments", metavar="DIR", help="of checkpoints")
+    timing.set_defaults(run=_latency)
     tell = commands.add_parser("report", help="docs/experiments.md and its pictures, from results/experiments")
     tell.set_defaults(run=_report)
     options = parser.parse_args(arguments)
@@ -38,19 +42,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    def wanted(run: Run) -> bool:
-        return re.search(options.only, run.name) is not None
-
-    for name, experiment in choose(options.names).items():
-        running.run(name, experiment, options.runs.resolve(), wanted=wanted, say=lambda text: print(text, flush=True))
+    for experiment in choose(options.names).values():
+        wanted = [run for run in experiment.runs if re.search(options.only, _title(run))]
+        running.run(wanted, RUNS, options.runs.resolve(), say=lambda text: print(text, flush=True))
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     for name, experiment in choose(options.names).items():
         for run in experiment.runs:
-            done = (running.RESULTS / name / f"{run.name}.json").exists()
-            print(f"{'done' if done else '    '}  {name:8}  {run.name}")
+            done = (running.RESULTS / f"{run.name}.json").exists()
+            print(f"{'done' if done else '    '}  {name:8}  {_title(run)}")
+    return 0
+
+
+def _title(run: Run) -> str:
+    return f"{run.row}, {run.column}, seed {run.seed}"
+
+
+def _latency(options: argparse.Namespace) -> int:
+    wanted = [run for experiment in EXPERIMENTS.values() if experiment.costs for run in experiment.runs]
+    running.save(running.RESULTS / latency.FILE, latency.measure(wanted, options.runs.resolve()))
     return 0
 
 

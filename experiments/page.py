@@ -1,67 +1,82 @@
-"""docs/experiments.md: a table, a picture and the commands for each experiment, made of its result files alone."""
+"""docs/experiments.md: a table, a picture and the commands for each experiment, made of the result files alone."""
 
 import json
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from bnn_tf import plots
-from experiments.plans import EXPERIMENTS, Experiment
+from experiments import latency
+from experiments.plan import Experiment, Run
+from experiments.plans import EXPERIMENTS
 
 _PAGE = Path(__file__).with_name("page.md")
 _NOT_RUN = "–"
+_PICTURES = {
+    "curves": "The test accuracy of each run, epoch by epoch",
+    "cost": "The test accuracy of each network over its packed size and over the time that an image takes",
+}
 Result = dict[str, Any]
+Results = Mapping[str, Result]  # by the names of the runs
 
 
 def write(results: Path, page: Path) -> None:
-    """Writes the page, and a picture of the curves beside each experiment's results.
+    """Writes the page, and beside the results a picture for each experiment.
 
     Args:
-        results: a folder for each experiment, with a JSON file for each run.
+        results: a JSON file for each run.
         page: of Markdown.
     """
+    found = load(results)
     sections = []
     for name, experiment in EXPERIMENTS.items():
-        found = load(results / name, experiment)
-        picture = _draw(experiment, found, results / name)
-        address = os.path.relpath(picture, page.parent) if picture else ""
-        sections.append(section(experiment, found, address))
+        addresses = {}
+        for kind, figure in figures(experiment, found, latency.load(results)["seconds"]).items():
+            path = results / f"{name}-{kind}.png"
+            figure.savefig(path, dpi=100)
+            addresses[kind] = os.path.relpath(path, page.parent)
+        sections.append(section(experiment, found, addresses))
     page.parent.mkdir(parents=True, exist_ok=True)
     text = Template(_PAGE.read_text(encoding="utf-8")).substitute(sections="\n".join(sections))
     page.write_text(text, encoding="utf-8")
 
 
-def load(folder: Path, experiment: Experiment) -> list[Result]:
-    """The results that are there, in the order of the experiment's runs."""
-    paths = (folder / f"{run.name}.json" for run in experiment.runs)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+def load(folder: Path) -> Results:
+    """The results in a folder."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(folder.glob("*-*-*.json")))
+    return {result["run"]: result for result in map(json.loads, texts)}
 
 
-def section(experiment: Experiment, results: Sequence[Result], picture: str = "") -> str:
-    """An experiment in Markdown: title, question, table, picture, commands."""
+def section(experiment: Experiment, results: Results, pictures: Mapping[str, str] | None = None) -> str:
+    """An experiment in Markdown: title, question, table, pictures by their addresses, commands."""
     parts = [f"## {experiment.title}", experiment.about, "\n".join(table(experiment, results))]
-    missing = len(experiment.runs) - len(results)
+    done = [run for run in experiment.runs if run.name in results]
+    missing = len(experiment.runs) - len(done)
     notes = ["Accuracy on the test images after the last epoch, in percent."]
-    if any(len(group) > 1 for group in _cells(results).values()):
+    if len({(run.row, run.column) for run in done}) < len(done):
         notes.append("± is the standard deviation over the seeds, whose number stands in brackets.")
     if experiment.reference:
         notes.append(f"In brackets after a slash: what {experiment.source} reports.")
     if missing:
         notes.append(f"{_NOT_RUN}: not run yet ({missing} of {len(experiment.runs)} runs).")
     parts.append(" ".join(notes))
-    if picture:
-        parts.append(f"![The test accuracy of each run, epoch by epoch]({picture})")
-    if results:
-        parts.append("\n".join(commands(results)))
+    parts += [f"![{_PICTURES[kind]}]({address})" for kind, address in (pictures or {}).items()]
+    if done:
+        parts.append("\n".join(commands(done, results)))
     return "\n\n".join(parts) + "\n"
 
 
-def table(experiment: Experiment, results: Sequence[Result]) -> list[str]:
+def table(experiment: Experiment, results: Results) -> list[str]:
     """The lines of a table in Markdown: a line for each row of the experiment, a column for each of its columns."""
-    cells = _cells(results)
+    cells: dict[tuple[str, str], list[Result]] = {}
+    for run in experiment.runs:
+        if run.name in results:
+            cells.setdefault((run.row, run.column), []).append(results[run.name])
     columns = experiment.columns()
     lines = [f"| {experiment.axis} | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for row in experiment.rows():
@@ -70,23 +85,20 @@ def table(experiment: Experiment, results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def commands(results: Sequence[Result]) -> list[str]:
+def commands(done: Sequence[Run], results: Results) -> list[str]:
     """How each figure was made: the lines of a table in Markdown."""
-    lines = ["| run | last | best | epochs | wall time | commit | command |", "|---|---:|---:|---:|---:|---|---|"]
-    for result in results:
+    lines = [
+        "| run | last | best | epochs | packed bytes | wall time | commit | command |",
+        "|---|---:|---:|---:|---:|---:|---|---|",
+    ]
+    for run in done:
+        result = results[run.name]
         lines.append(
-            f"| {result['row']}, {result['column']}, seed {result['seed']} | {result['accuracy']:.2%} | "
-            f"{result['best_accuracy']:.2%} | {result['epochs']} | {_minutes(result['wall_seconds'])} | "
+            f"| {run.row}, {run.column}, seed {run.seed} | {result['accuracy']:.2%} | {result['best_accuracy']:.2%} | "
+            f"{result['epochs']} | {result['packed_bytes']:,} | {_minutes(result['wall_seconds'])} | "
             f"{result.get('commit') or _NOT_RUN}, {result.get('date') or _NOT_RUN} | `{result['command']}` |"
         )
     return lines
-
-
-def _cells(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
-    cells: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        cells.setdefault((result["row"], result["column"]), []).append(result)
-    return cells
 
 
 def _cell(results: Sequence[Result], reference: float | None) -> str:
@@ -103,12 +115,27 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _draw(experiment: Experiment, results: Sequence[Result], folder: Path) -> Path | None:
-    """The learning curves of the first seeds, as many as colours tell apart."""
-    shown = [result for result in results if result["seed"] == 0][: plots.MOST_CURVES]
+def figures(experiment: Experiment, results: Results, seconds: Mapping[str, float]) -> dict[str, Figure]:
+    """The pictures of an experiment, of the runs with the first seed: none where nothing was run.
+
+    Args:
+        experiment: whose.
+        results: of all runs.
+        seconds: that an image takes, by the name of the run.
+    """
+    shown = {f"{run.row}, {run.column}": run for run in experiment.runs if run.seed == 0 and run.name in results}
     if not shown:
-        return None
-    histories = {f"{result['row']}, {result['column']}": result["history"] for result in shown}
-    path = folder / "curves.png"
-    plots.learning_curves(histories, experiment.title).savefig(path, dpi=100)
-    return path
+        return {}
+    if not experiment.costs:
+        curves = {label: results[run.name]["history"] for label, run in list(shown.items())[: plots.MOST_CURVES]}
+        return {"curves": plots.learning_curves(curves, experiment.title)}
+    networks = {
+        label: {
+            "accuracy": results[run.name]["accuracy"],
+            "packed_bytes": results[run.name]["packed_bytes"],
+            "latency": seconds.get(run.name),
+            "group": f"{run.row.split(', ×')[0]}, {run.column}",
+        }
+        for label, run in shown.items()
+    }
+    return {"cost": plots.trade_off(networks, experiment.title)}

@@ -1,74 +1,18 @@
-"""What is trained: each run is the arguments of one `bnn-tf train`, and its place in a table."""
+"""What is trained."""
 
-import re
-import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-# He's way to train a residual network on CIFAR: SGD with momentum, a cosine to 0, mirrored and shifted images.
-_HE = "--optimizer nesterov --schedule cosine --augment flip crop:4"
+from experiments.plan import Experiment, Run
+
 _SCHEMES = ("float", "bwn", "dorefa", "xnor")
+# He's way to train a residual network on CIFAR: SGD with momentum, a cosine to 0, mirrored and shifted images.
+_AUGMENTED = "--schedule cosine --augment flip crop:4"
+_HE = f"--weight-decay 1e-4 --optimizer nesterov {_AUGMENTED}"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training.
-
-    Attributes:
-        row, column: its cell; runs of one cell differ in their seeds.
-        arguments: of `bnn-tf train`, without --seed and --out; `{NAME}` stands for the folder of the run NAME of the
-            same experiment, which is trained before.
-        seed: of the weights and of the order of images.
-    """
-
-    row: str
-    column: str
-    arguments: str
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """Of its folder and of its file."""
-        return re.sub(r"[^a-z0-9.]+", "-", f"{self.row} {self.column} seed{self.seed}".lower()).strip("-")
-
-    def command(self, runs: str) -> list[str]:
-        """The arguments of `bnn-tf`; this run's folder, and those of the runs that it needs, lie in `runs`."""
-        words = [re.sub(r"\{([^}]+)\}", lambda need: f"{runs}/{need[1]}", word) for word in shlex.split(self.arguments)]
-        return ["train", *words, "--seed", str(self.seed), "--out", f"{runs}/{self.name}"]
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The names of the runs that must have ended."""
-        return tuple(re.findall(r"\{([^}]+)\}", self.arguments))
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A question, the runs that answer it, and the table they fill.
-
-    Attributes:
-        title: of the table.
-        about: what is asked and what is alike in all runs, in Markdown.
-        axis: what the rows are called.
-        runs: in the order of their worth.
-        reference: what others report for a cell, in percent, by row and column.
-        source: whose figures those are.
-    """
-
-    title: str
-    about: str
-    axis: str
-    runs: tuple[Run, ...]
-    reference: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    source: str = ""
-
-    def rows(self) -> list[str]:
-        """In the order in which they were written down."""
-        return list(dict.fromkeys(run.row for run in self.runs))
-
-    def columns(self) -> list[str]:
-        """Of the table, as the rows."""
-        return list(dict.fromkeys(run.column for run in self.runs))
+def _resnet(row: str, column: str, scheme: str, blocks: int, epochs: int, how: str, seed: int = 0) -> Run:
+    network = f"--model resnet_cifar --scheme {scheme} --data cifar10 --blocks {blocks}"
+    return Run(row, column, f"{network} --epochs {epochs} {how}", seed)
 
 
 def _thesis() -> Experiment:
@@ -83,15 +27,13 @@ def _thesis() -> Experiment:
             for scheme, figures in schemes.items():
                 count = 25 if (rate, scheme, blocks) == ("0.01", "dorefa", 5) else epochs[scheme][index]
                 row = f"n = {blocks}, rate {rate}"
-                arguments = f"--model resnet_cifar --blocks {blocks} --scheme {scheme} --data cifar10"
-                runs.append(
-                    Run(row, scheme, f"{arguments} --epochs {count} --learning-rate {rate} --weight-decay 1e-4 {_HE}")
-                )
+                runs.append(_resnet(row, scheme, scheme, blocks, count, f"--learning-rate {rate} {_HE}"))
                 reference[row, scheme] = figures[index]
     return Experiment(
         "The thesis's tables 4.1 and 4.2: residual networks on CIFAR-10",
         "Networks of 6n + 2 layers, batches of 128, at the thesis's epochs: float and bwn 15, 15 and 20 for n = 2, 5 "
-        "and 18; dorefa 25, 40 and 40, at the rate 0.01 25, 25 and 40.",
+        "and 18; dorefa 25, 40 and 40, at the rate 0.01 25, 25 and 40. SGD with Nesterov's momentum, a cosine, "
+        "mirrored and shifted images; the thesis's own optimizer and schedule may have differed.",
         "network",
         tuple(runs),
         reference,
@@ -101,7 +43,7 @@ def _thesis() -> Experiment:
 
 def _lenet() -> Experiment:
     runs = [
-        Run(f"{data}", scheme, f"--model lenet --scheme {scheme} --data {data} --epochs 20", seed)
+        Run(data, scheme, f"--model lenet --scheme {scheme} --data {data} --epochs 20", seed)
         for data in ("mnist", "fashion-mnist")
         for seed in range(3)
         for scheme in _SCHEMES
@@ -114,47 +56,178 @@ def _lenet() -> Experiment:
     )
 
 
-def _cure() -> Experiment:
-    arguments = "--scheme xnor --data cifar10 --epochs 15 --augment flip crop:4 --schedule cosine"
-    collapse = "--optimizer nesterov --learning-rate 0.1"
-    recipe = "--optimizer adam --learning-rate 0.002"
+def _flowers() -> Experiment:
+    body = "--option width=0.5"
+    teacher = Run(
+        "alexnet_cifar on CIFAR-100, where the next row begins",
+        "float",
+        f"--model alexnet_cifar --scheme float --data cifar100 {body} --epochs 10 {_AUGMENTED}",
+    )
+    recipe = "--batch-size 32 --epochs 40 --augment flip"
     runs = [
-        Run(f"n = {blocks}", column, f"--model {model} {arguments} {optimizer}")
-        for blocks in (3, 2, 5)
-        for column, model, optimizer in (
-            ("bireal_cifar, Adam", f"bireal_cifar --blocks {blocks}", recipe),
-            ("resnet_cifar, SGD", f"resnet_cifar --blocks {blocks}", collapse),
+        Run(
+            "AlexNet, 128×128",
+            scheme,
+            f"--model alexnet --scheme {scheme} --data flowers17 --option padding=same {recipe}",
         )
+        for scheme in _SCHEMES
     ]
+    small = f"--data flowers17 --data-option size=64 {body} {recipe}"
+    for scheme in _SCHEMES:
+        runs.append(Run("alexnet_cifar, 64×64", scheme, f"--model alexnet_cifar --scheme {scheme} {small}"))
+    runs.append(teacher)
+    for scheme in _SCHEMES:
+        start = f"--warm-start {{{teacher.name}}}/last.keras"
+        runs.append(
+            Run("alexnet_cifar, 64×64, transferred", scheme, f"--model alexnet_cifar --scheme {scheme} {small} {start}")
+        )
+    return Experiment(
+        "AlexNet on 17 flowers",
+        "From scratch, and with the convolutions of a network that learnt CIFAR-100 in float, of which the binary "
+        "networks take the latent weights. 40 epochs, Adam, rate 0.001, a cosine, batches of 32, mirrored images; "
+        "alexnet_cifar has half of its width.",
+        "network",
+        tuple(runs),
+    )
+
+
+def _cure() -> Experiment:
+    def run(column: str, model: str, blocks: int, how: str) -> Run:
+        network = f"--model {model} --scheme xnor --data cifar10 --blocks {blocks}"
+        return Run(f"n = {blocks}", column, f"{network} --epochs 15 {how} {_AUGMENTED}")
+
+    runs = []
+    for blocks in (3, 2, 5):
+        runs.append(run("bireal_cifar, Adam", "bireal_cifar", blocks, "--optimizer adam --learning-rate 0.002"))
+        runs.append(run("resnet_cifar, SGD", "resnet_cifar", blocks, "--optimizer nesterov --learning-rate 0.1"))
     return Experiment(
         "Binary weights and activations: the collapse and its cure",
-        "Under xnor, the thesis's residual networks stopped learning after the first epochs. The literature advises a "
-        "shortcut around every convolution, batch norm before the sign, clipped gradients and Adam: 15 epochs of both.",
+        "With binary activations, the thesis's residual networks stopped learning after the first epochs. The "
+        "literature advises a shortcut around every convolution, batch norm before the sign, clipped gradients and "
+        "Adam: 15 epochs of both.",
         "network",
         tuple(runs),
     )
 
 
 def _recipe() -> Experiment:
-    common = "--model resnet_cifar --blocks 2 --data cifar10 --epochs 15 --augment flip crop:4 --schedule cosine"
-    sgd = f"{common} --optimizer nesterov --learning-rate 0.1 --weight-decay 1e-4"
-    teacher = "{float-bwn-seed0}"
+    sgd = f"--learning-rate 0.1 {_HE}"
+    teacher = _resnet("float", "accuracy", "float", 2, 15, sgd)
+    file = f"{{{teacher.name}}}/last.keras"
     ways = {
-        "plain": f"--scheme bwn {sgd}",
-        "Adam for the latent kernels": f"--scheme bwn {sgd} --binary-optimizer adam --binary-learning-rate 0.002",
-        "Adam for all": f"--scheme bwn {common} --optimizer adam --learning-rate 0.002",
-        "warm start": f"--scheme bwn {sgd} --warm-start {teacher}/last.keras",
-        "distillation": f"--scheme bwn {sgd} --teacher {teacher}/last.keras",
-        "warm start and distillation": f"--scheme bwn {sgd} --warm-start {teacher}/last.keras "
-        f"--teacher {teacher}/last.keras",
+        "plain": sgd,
+        "warm start": f"{sgd} --warm-start {file}",
+        "distillation": f"{sgd} --teacher {file}",
+        "warm start and distillation": f"{sgd} --warm-start {file} --teacher {file}",
+        "Adam for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
+        "Adam for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
     }
-    runs = [Run("float", "bwn", f"--scheme float {sgd}")]
-    runs += [Run(way, "bwn", arguments) for way, arguments in ways.items()]
+    runs = [teacher, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
     return Experiment(
         "What helps binary weights",
-        "ResNet-14 (n = 2) on CIFAR-10, 15 epochs, one thing changed at a time; the first row is the float network, "
-        "which is also the teacher.",
+        "ResNet-14 (n = 2) under bwn on CIFAR-10, 15 epochs, one thing changed at a time; the first row is the float "
+        "network, which is also the teacher. Latent kernels are clipped to -1..1 and never decay.",
         "recipe",
+        tuple(runs),
+    )
+
+
+def _width() -> Experiment:
+    widths = (1, 2, 1.5, 3)
+
+    def runs(row: str, model: str, data: str, how: str) -> list[Run]:
+        def run(scheme: str, width: float) -> Run:
+            arguments = f"--model {model} --scheme {scheme} --data {data} --option width={width:g} {how}"
+            return Run(f"{row}, ×{width:g}", scheme, arguments)
+
+        return [run("float", 1), *(run(scheme, width) for width in widths for scheme in _SCHEMES[1:])]
+
+    return Experiment(
+        "How wide must a binary network be?",
+        "`width` multiplies the feature maps; float is the network at width 1. LeNet: 5 epochs of Adam, rate 0.001; "
+        "ResNet-14: 8 epochs of SGD, rate 0.1, as above.",
+        "network",
+        (
+            *runs("LeNet, MNIST", "lenet", "mnist", "--epochs 5"),
+            *runs("LeNet, Fashion-MNIST", "lenet", "fashion-mnist", "--epochs 5"),
+            *runs("ResNet-14, CIFAR-10", "resnet_cifar", "cifar10", f"--blocks 2 --epochs 8 --learning-rate 0.1 {_HE}"),
+        ),
+        costs=True,
+    )
+
+
+def _topology() -> Experiment:
+    networks = ("cnn_cifar", "resnet_cifar", "mobilenet_v2_small", "googlenet", "alexnet_cifar", "nin", "vgg11")
+    runs = [
+        Run(
+            name,
+            scheme,
+            f"--model {name} --scheme {scheme} --data cifar10 --epochs 3 --learning-rate 0.002 {_AUGMENTED}",
+        )
+        for name in networks
+        for scheme in ("float", "bwn", "xnor")
+    ]
+    return Experiment(
+        "Which topology loses least?",
+        "CIFAR-10, 3 epochs for each: Adam, rate 0.002, a cosine, mirrored and shifted images. As short as that, it "
+        "says who learns fast, not who ends best.",
+        "network",
+        tuple(runs),
+    )
+
+
+def _means() -> Experiment:
+    ways = {
+        "as it is": "",
+        "sign: identity": "--option input_ste=identity",
+        "sign: clip": "--option input_ste=clip",
+        "sign: ApproxSign": "--option input_ste=approx_sign",
+        "sign: SwishSign": "--option input_ste=swish_sign",
+        "sign: EDE": "--option input_ste=ede",
+        "sign: ReSTE": "--option input_ste=reste",
+        "SGD, Nesterov's momentum, rate 0.05": "--optimizer nesterov --learning-rate 0.05",
+        "Adadelta, rate 1": "--optimizer adadelta --learning-rate 1",
+        "Bop for the binary kernels": "--binary-optimizer bop",
+        "without alpha": "--option scaling=none",
+        "without K": "--option input_scaling=False",
+        "with K": "--option input_scaling=True",
+    }
+    networks = {  # with the ways that they have as they are
+        "LeNet, MNIST": ("--model lenet --scheme xnor --data mnist --epochs 2", ("sign: clip", "with K")),
+        "bireal_cifar n = 3, CIFAR-10": (
+            "--model bireal_cifar --scheme xnor --data cifar10 --blocks 3 --epochs 3 --augment flip crop:4",
+            ("sign: ApproxSign", "without K"),
+        ),
+    }
+    runs = [
+        Run(way, column, network if way in own else f"{network} {how}".strip(), seed)
+        for column, (network, own) in networks.items()
+        for seed in range(3)
+        for way, how in ways.items()
+    ]
+    return Experiment(
+        "Which pseudo-gradient, optimizer and scale?",
+        "Binary weights and activations, one thing changed at a time: Adam, rate 0.001, a cosine over 2 epochs (LeNet) "
+        "and 3 epochs. As it is, LeNet has the clipped gradient, alpha and K; bireal_cifar has ApproxSign, the "
+        "magnitude-aware gradient, alpha and no K.",
+        "change",
+        tuple(runs),
+    )
+
+
+def _long() -> Experiment:
+    epochs = (15, 30, 60, 120)
+    runs = []
+    for count in epochs:
+        network = f"--model bireal_cifar --scheme xnor --data cifar10 --blocks 3 --epochs {count}"
+        runs.append(Run(f"{count} epochs", "xnor", f"{network} --optimizer adam --learning-rate 0.002 {_AUGMENTED}"))
+        for scheme in ("bwn", "float"):
+            runs.append(_resnet(f"{count} epochs", scheme, scheme, 3, count, f"--learning-rate 0.1 {_HE}"))
+    return Experiment(
+        "More epochs",
+        "ResNet-20 (n = 3) on CIFAR-10: bireal_cifar with Adam, rate 0.002, for xnor, resnet_cifar with SGD, rate 0.1, "
+        "for the others; each over a cosine of its own length.",
+        "length",
         tuple(runs),
     )
 
@@ -162,9 +235,15 @@ def _recipe() -> Experiment:
 EXPERIMENTS: dict[str, Experiment] = {
     "thesis": _thesis(),
     "lenet": _lenet(),
+    "flowers": _flowers(),
     "cure": _cure(),
     "recipe": _recipe(),
+    "width": _width(),
+    "topology": _topology(),
+    "means": _means(),
+    "long": _long(),
 }
+RUNS: dict[str, Run] = {run.name: run for experiment in EXPERIMENTS.values() for run in experiment.runs}
 
 
 def choose(names: Iterable[str]) -> dict[str, Experiment]:

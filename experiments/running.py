@@ -9,19 +9,21 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import bnn_tf
+from bnn_tf.training import load_model
 from bnn_tf.training.run_folder import Folder
-from experiments.plans import Experiment, Run
+from bnn_tf.training.training_folder import CONFIG, LAST, STATE
+from experiments.plan import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "experiments"
-# What `bnn-tf train` leaves in a folder.
-_CHECKPOINT, _STATE, _CONFIG = "last.keras", "state.json", "config.json"
 _KEPT = ("accuracy", "loss", "val_accuracy", "val_loss", "flipped")
 _DIGITS = 5
 
@@ -31,69 +33,74 @@ class RunError(Exception):
 
 
 def run(
-    name: str,
-    experiment: Experiment,
+    wanted: Iterable[Run],
+    known: Mapping[str, Run],
     runs: Path,
     results: Path = RESULTS,
-    wanted: Callable[[Run], bool] = lambda run: True,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Trains what has no result yet, one after the other.
+    """Trains what has no result yet, one after the other, and before each run those that it needs.
 
     Args:
-        name: of the experiment.
-        experiment: its runs.
+        wanted: in this order.
+        known: every run by its name, those that others need among them.
         runs: where the trainings' own folders lie, with the checkpoints.
-        results: where the small JSON files go, in a folder named after the experiment.
-        wanted: says which runs are looked at; those that they need are, too.
+        results: where the small JSON files go.
         say: is told what happens.
 
     Raises:
         RunError: where a training ends with an error; its folder stays as it is.
     """
-    for each in _with_needed(experiment, wanted):
-        path = results / name / f"{each.name}.json"
-        if path.exists() and not _needed_checkpoint_is_missing(each, experiment, wanted, runs / name):
-            continue
-        folder = runs / name / each.name
-        say(f"{name}: {each.name}")
-        _train(each, folder)
-        _save(path, {"experiment": name, **_identity(each), **read(folder)})
+    for each in wanted:
+        if not (results / f"{each.name}.json").exists():
+            _run(each, known, runs, results, say)
 
 
-def _with_needed(experiment: Experiment, wanted: Callable[[Run], bool]) -> Iterator[Run]:
-    chosen = [run for run in experiment.runs if wanted(run)]
-    needed = {name for run in chosen for name in run.needs}
-    return (run for run in experiment.runs if run in chosen or run.name in needed)
+def _run(run: Run, known: Mapping[str, Run], runs: Path, results: Path, say: Callable[[str], None]) -> None:
+    for name in run.needs:  # of a needed run, the result alone may be here, from another machine
+        if not _finished(runs / name):
+            _run(known[name], known, runs, results, say)
+    say(f"{run.row}, {run.column}, seed {run.seed}: {run.name}")
+    folder = runs / run.name
+    _train(run, folder)
+    save(results / f"{run.name}.json", {"run": run.name, "seed": run.seed, "command": command(run), **read(folder)})
 
 
-def _needed_checkpoint_is_missing(run: Run, experiment: Experiment, wanted: Callable[[Run], bool], runs: Path) -> bool:
-    """Whether another run begins with this one's weights, and they were left on another machine."""
-    waiting = any(run.name in other.needs for other in experiment.runs if wanted(other))
-    return waiting and not (runs / run.name / _CHECKPOINT).exists()
+def command(run: Run) -> str:
+    """The run as somebody repeats it: the folders of the machine aside."""
+    return shlex.join(["bnn-tf", *run.command("runs")])
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        return _state(folder)["finished"]
+    except RunError:
+        return False
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(folder / LAST) as archive:
+            return json.loads(archive.read(STATE))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise RunError(f"{folder} holds no training: {error}") from error
 
 
 def _train(run: Run, folder: Path) -> None:
-    command = [sys.executable, "-m", "bnn_tf.cli", *run.command(str(folder.parent))]
-    if (folder / _CONFIG).exists():
-        command.append("--resume")
+    words = [sys.executable, "-m", "bnn_tf.cli", *run.command(str(folder.parent))]
+    if (folder / CONFIG).exists():
+        words.append("--resume")
     else:
-        _save(_begun(folder), {"commit": commit(), "date": time.strftime("%Y-%m-%d")})
+        save(_begun(folder), {"commit": commit(), "date": time.strftime("%Y-%m-%d")})
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RunError(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        raise RunError(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def _begun(folder: Path) -> Path:
     """Says when the training in a folder began, and on which commit."""
     return folder.with_name(f"{folder.name}.begun.json")
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    """The run as somebody repeats it: the folders of the machine aside."""
-    command = shlex.join(["bnn-tf", *run.command("runs")])
-    return {"run": run.name, "row": run.row, "column": run.column, "seed": run.seed, "command": command}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -103,16 +110,16 @@ def read(folder: Path) -> dict[str, Any]:
         folder: as `bnn-tf train` left it.
 
     Returns:
-        Accuracies after the last and after the best epoch, wall time, the curves, and where that was.
+        Accuracies after the last and after the best epoch, wall time, the curves, the size of the packed file, and
+        where that was.
 
     Raises:
-        RunError: where the training isn't finished.
+        RunError: where there is no training, or one that isn't finished.
     """
-    with zipfile.ZipFile(folder / _CHECKPOINT) as archive:
-        state = json.loads(archive.read(_STATE))
+    state = _state(folder)
     if not state["finished"]:
         raise RunError(f"{folder} isn't finished: {state['epoch']} epochs are done.")
-    config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     environment = config["environment"]
     history = {
         key: [round(value, _DIGITS) for value in state["history"][key]] for key in _KEPT if key in state["history"]
@@ -125,12 +132,18 @@ def read(folder: Path) -> dict[str, Any]:
         "best_accuracy": max(history["val_accuracy"]),
         "wall_seconds": round(state["seconds"]),
         "parameters": config["network"]["parameters"],
+        "packed_bytes": _packed_bytes(folder / LAST),
         "recipe": config["recipe"],
         "history": history,
         "environment": {
             key: environment[key] for key in ("cpu", "cpus", "tensorflow", "keras", "bnn_tf", "keras_backend")
         },
     }
+
+
+def _packed_bytes(checkpoint: Path) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        return bnn_tf.pack(load_model(checkpoint), Path(folder) / "net.bnn").bytes
 
 
 def commit() -> str:
@@ -145,7 +158,8 @@ def commit() -> str:
     return head + ("+" if changes else "")
 
 
-def _save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON that is there whole or not at all."""
     with Folder(path.parent).replacing(path.name) as partial:
         partial.write_text(_compact(content), encoding="utf-8")
 

@@ -3,41 +3,58 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pytest
 from conftest import ROOT
 
-from bnn_tf import cli, data, models
-from experiments import page, running
+import bnn_tf
+from bnn_tf import cli, data, models, training
+from experiments import latency, page, running
 from experiments.__main__ import main
-from experiments.plans import EXPERIMENTS, Experiment, Run
+from experiments.plan import Experiment, Run
+from experiments.plans import EXPERIMENTS, RUNS
 
-RUNS = [(name, run) for name, experiment in EXPERIMENTS.items() for run in experiment.runs]
+TEACHER = Run("digits", "float", "--model lenet --scheme float --data digits --option width=0.1 --epochs 2")
+STUDENT = Run(
+    "digits",
+    "bwn",
+    "--model lenet --scheme bwn --data digits --option width=0.1 --epochs 1 "
+    f"--warm-start {{{TEACHER.name}}}/last.keras",
+)
+SMALL = Experiment("Title", "About.", "data", (TEACHER, STUDENT), {("digits", "float"): 99}, "a paper")
+KNOWN = {run.name: run for run in SMALL.runs}
 
 
-def result(row, column, seed, accuracy, **others):
+def result(run, accuracy):
     history = {key: [0.1, accuracy] for key in ("accuracy", "val_accuracy", "loss", "val_loss")}
-    text = {
-        "row": row,
-        "column": column,
-        "seed": seed,
+    return {
+        "run": run.name,
+        "seed": run.seed,
         "command": "bnn-tf train",
         "commit": "abc",
         "date": "2026-01-02",
-    }
-    return {
-        **text,
         "accuracy": accuracy,
         "best_accuracy": accuracy,
         "epochs": 2,
+        "packed_bytes": 1234,
         "wall_seconds": 120,
         "history": history,
-    } | others
+    }
 
 
 class TestPlans:
-    def test_names_differ(self):
-        assert len({(name, run.name) for name, run in RUNS}) == len(RUNS) > 20
+    def test_a_name_says_what_is_trained(self):
+        assert Run("other", "cell", TEACHER.arguments).name == TEACHER.name
+        assert len({TEACHER.name, STUDENT.name, replace(TEACHER, seed=1).name}) == 3
+        assert TEACHER.name.startswith("lenet-float-digits-")
+
+    def test_tables_share_trainings(self):
+        runs = [run for experiment in EXPERIMENTS.values() for run in experiment.runs]
+        assert len(RUNS) < len(runs)
+        assert {run.name: (run.arguments, run.seed) for run in runs} == {
+            name: (run.arguments, run.seed) for name, run in RUNS.items()
+        }
 
     @pytest.mark.parametrize("name", EXPERIMENTS)
     def test_commands_are_ones_that_the_command_line_takes(self, name):
@@ -46,100 +63,118 @@ class TestPlans:
             options = parser.parse_args(run.command("runs"))
             assert (options.seed, options.out) == (run.seed, f"runs/{run.name}")
             assert options.data in data.list_datasets() and options.model in models.list_models()
+            assert dict(options.option).keys() <= set(models.describe(options.model).options)
+            assert f"{options.model}-{options.scheme}-{options.data}-" in run.name
 
-    @pytest.mark.parametrize("name", EXPERIMENTS)
-    def test_what_a_run_needs_comes_before_it(self, name):
-        before = set()
-        for run in EXPERIMENTS[name].runs:
-            assert before.issuperset(run.needs)
-            before.add(run.name)
+    def test_what_a_run_needs_is_planned(self):
+        assert {name for run in RUNS.values() for name in run.needs} <= RUNS.keys()
 
     def test_every_reference_has_a_cell(self):
         for experiment in EXPERIMENTS.values():
             assert set(experiment.reference) <= {(run.row, run.column) for run in experiment.runs}
 
 
-SMALL = Experiment(
-    "Title",
-    "About.",
-    "data",
-    (
-        Run("digits", "float", "--model lenet --scheme float --option width=0.1 --data digits --epochs 2"),
-        Run(
-            "digits",
-            "bwn",
-            "--model lenet --scheme bwn --option width=0.1 --data digits --epochs 1 "
-            "--warm-start {digits-float-seed0}/last.keras",
-        ),
-    ),
-    {("digits", "float"): 99},
-    "a paper",
-)
-
-
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Of the runs and of the results of an experiment that was run in part."""
+    """Of the runs and of the results, after a run that needs another one."""
     runs, results = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("results")
-    running.run("small", SMALL, runs, results, wanted=lambda run: run.column == "bwn", say=lambda text: None)
-    return runs, results / "small"
+    running.run([STUDENT], KNOWN, runs, results, say=lambda text: None)
+    return runs, results
 
 
 class TestRunning:
-    def test_a_run_and_the_one_that_it_needs(self, folders):
+    def test_a_run_and_the_one_that_it_needs(self, folders, tmp_path):
         runs, results = folders
-        found = json.loads((results / "digits-bwn-seed0.json").read_text())
-        lines = (runs / "small" / "digits-bwn-seed0" / "metrics.jsonl").read_text().splitlines()
+        path = results / f"{STUDENT.name}.json"
+        found = json.loads(path.read_text())
+        lines = (runs / STUDENT.name / "metrics.jsonl").read_text().splitlines()
         assert found["accuracy"] == pytest.approx(json.loads(lines[-1])["val_accuracy"], abs=1e-5)
         assert (found["epochs"], found["seed"]) == (1, 0) and found["wall_seconds"] >= 0
         assert found["commit"] == running.commit() and found["environment"]["tensorflow"]
         assert found["command"].endswith(
-            "--warm-start runs/digits-float-seed0/last.keras --seed 0 --out runs/digits-bwn-seed0"
+            f"--warm-start runs/{TEACHER.name}/last.keras --seed 0 --out runs/{STUDENT.name}"
         )
-        assert str(runs) not in (results / "digits-bwn-seed0.json").read_text()
-        assert (results / "digits-float-seed0.json").exists()
+        assert str(runs) not in path.read_text()
+        packed = bnn_tf.pack(training.load_model(runs / STUDENT.name / "last.keras"), tmp_path / "net.bnn")
+        assert found["packed_bytes"] == packed.bytes
+        assert page.load(results).keys() == KNOWN.keys()
 
     def test_what_is_done_is_not_done_again(self, folders):
         runs, results = folders
         said = []
-        running.run("small", SMALL, runs, results.parent, say=said.append)
+        running.run(SMALL.runs, KNOWN, runs, results, say=said.append)
         assert said == []
+
+    def test_what_a_run_needs_is_trained_where_only_its_result_is(self, folders, tmp_path):
+        _, results = folders
+        (tmp_path / "results").mkdir()
+        shutil.copy(results / f"{TEACHER.name}.json", tmp_path / "results")
+        said = []
+        running.run([STUDENT], KNOWN, tmp_path / "runs", tmp_path / "results", say=said.append)
+        assert [line.split(": ")[1] for line in said] == [TEACHER.name, STUDENT.name]
 
     def test_an_unfinished_training_has_no_result(self, folders, tmp_path):
         runs, _ = folders
-        shutil.copytree(runs / "small" / "digits-bwn-seed0", tmp_path / "run")
+        shutil.copytree(runs / STUDENT.name, tmp_path / "run")
         with zipfile.ZipFile(tmp_path / "run" / "last.keras", "w") as archive:
             archive.writestr("state.json", json.dumps({"finished": False, "epoch": 3}))
         with pytest.raises(running.RunError, match=r"isn't finished: 3 epochs are done\."):
             running.read(tmp_path / "run")
 
+    @pytest.mark.parametrize("content", [None, b"PK half a file"])
+    def test_a_folder_without_a_training(self, tmp_path, content):
+        if content:
+            (tmp_path / "last.keras").write_bytes(content)
+        with pytest.raises(running.RunError, match="holds no training"):
+            running.read(tmp_path)
+
     def test_an_error_is_told_with_its_words(self, tmp_path):
-        wrong = Experiment("", "", "", (Run("a", "b", "--model lenett --data digits"),))
+        wrong = Run("a", "b", "--model lenett --scheme float --data digits")
         with pytest.raises(running.RunError, match="Did you mean lenet"):
-            running.run("wrong", wrong, tmp_path / "runs", tmp_path / "results", say=lambda text: None)
+            running.run([wrong], {}, tmp_path / "runs", tmp_path / "results", say=lambda text: None)
         assert not (tmp_path / "results").exists()
+
+    def test_latency(self, folders):
+        runs, _ = folders
+        found = latency.measure([*SMALL.runs, Run("not", "run", "--model a --scheme b --data c")], runs)
+        assert found["seconds"].keys() == KNOWN.keys() and min(found["seconds"].values()) > 0
 
 
 class TestPage:
     def test_table(self):
-        results = [result("digits", "float", 0, 0.98), result("digits", "float", 1, 0.99)]
-        assert page.table(SMALL, results) == [
+        other = replace(TEACHER, seed=1)
+        experiment = replace(SMALL, runs=(TEACHER, other, STUDENT))
+        results = {run.name: result(run, accuracy) for run, accuracy in ((TEACHER, 0.98), (other, 0.99))}
+        assert page.table(experiment, results) == [
             "| data | float | bwn |",
             "|---|---:|---:|",
             "| digits | 98.50 ± 0.71 (2) / (99) | – |",
         ]
 
     def test_section_says_what_is_missing_and_who_reported(self):
-        text = page.section(SMALL, [result("digits", "float", 0, 0.98)], "curves.png")
+        text = page.section(SMALL, {TEACHER.name: result(TEACHER, 0.98)}, {"curves": "curves.png"})
         assert "–: not run yet (1 of 2 runs)." in text and "what a paper reports" in text and "(curves.png)" in text
-        assert "| digits, float, seed 0 | 98.00% | 98.00% | 2 | 2 min | abc, 2026-01-02 | `bnn-tf train` |" in text
+        line = "| digits, float, seed 0 | 98.00% | 98.00% | 2 | 1,234 | 2 min | abc, 2026-01-02 | `bnn-tf train` |"
+        assert line in text
+
+    def test_pictures(self):
+        results = {run.name: result(run, 0.98) for run in SMALL.runs}
+        curves = page.figures(SMALL, results, {})["curves"]
+        assert [line.get_label() for line in curves.axes[0].lines][::2] == ["digits, float", "digits, bwn"]
+        cost = page.figures(replace(SMALL, costs=True), results, {TEACHER.name: 0.001})["cost"]
+        assert len(cost.axes) == 2
+        assert page.figures(SMALL, {}, {}) == {}
 
     def test_the_committed_page_is_what_the_results_say(self):
         text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+        results = page.load(running.RESULTS)
+        seconds = latency.load(running.RESULTS)["seconds"]
+        assert results.keys() <= RUNS.keys(), "a result that no table asks for"
         for name, experiment in EXPERIMENTS.items():
-            found = page.load(running.RESULTS / name, experiment)
-            picture = f"../results/experiments/{name}/curves.png" if any(each["seed"] == 0 for each in found) else ""
-            assert page.section(experiment, found, picture) in text
+            kinds = page.figures(experiment, results, seconds)
+            pictures = {kind: f"../results/experiments/{name}-{kind}.png" for kind in kinds}
+            assert page.section(experiment, results, pictures) in text
+            assert all((ROOT / "docs" / path).exists() for path in pictures.values())
 
 
 class TestCommand:
