@@ -1,4 +1,7 @@
-"""docs/experiments.md: a table, a picture and the commands for each experiment, made of the result files alone."""
+"""docs/experiments.md: a table, a picture and the commands for each experiment, made of the result files alone.
+
+And `experiments.json` beside these files: it tells `bnn-tf report` what the tables are.
+"""
 
 import json
 import os
@@ -14,8 +17,10 @@ from bnn_tf import plots
 from experiments import latency
 from experiments.plan import Experiment, Run
 from experiments.plans import EXPERIMENTS
+from experiments.running import save
 
 _PAGE = Path(__file__).with_name("page.md")
+MANIFEST = "experiments.json"
 _NOT_RUN = "–"
 _PICTURES = {
     "curves": "The test accuracy of each run, epoch by epoch",
@@ -44,6 +49,28 @@ def write(results: Path, page: Path) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
     text = Template(_PAGE.read_text(encoding="utf-8")).substitute(sections="\n".join(sections))
     page.write_text(text, encoding="utf-8")
+    save(results / MANIFEST, manifest())
+
+
+def manifest() -> dict[str, Any]:
+    """What the tables are, for `bnn-tf report`, which doesn't know the plans."""
+    described = []
+    for experiment in EXPERIMENTS.values():
+        reference = [
+            {"row": row, "column": column, "percent": at} for (row, column), at in experiment.reference.items()
+        ]
+        described.append(
+            {
+                "title": experiment.title,
+                "about": experiment.about,
+                "axis": experiment.axis,
+                "source": experiment.source,
+                "costs": experiment.costs,
+                "reference": reference,
+                "runs": [{"name": run.name, "row": run.row, "column": run.column} for run in experiment.runs],
+            }
+        )
+    return {"format": 1, "experiments": described}
 
 
 def load(folder: Path) -> Results:
