@@ -85,6 +85,26 @@ class TestRoundTrip:
         model = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(2, name="outer")])
         assert set(from_keras(model, tmp_path / "model").matched) == {"inner/W", "inner/b", "outer/W", "outer/b"}
 
+    def test_weights_around_layers_and_shared_ones(self, tmp_path):
+        """A layer with a layer for its activation has weights, too; a layer that is called twice has them once."""
+
+        def build(seed):
+            keras.utils.set_random_seed(seed)
+            twice = keras.layers.Dense(3, activation=keras.layers.PReLU("uniform", name="slopes"), name="twice")
+            inner = keras.Sequential([keras.Input((3,)), twice], name="body")
+            model = keras.Sequential(
+                [keras.Input((3,)), inner, twice, keras.layers.Dense(2, name="logits")], name="net"
+            )
+            with pytest.raises(ArgumentError, match=r"net: 'slopes' \(PReLU\) has no weights yet"):
+                from_keras(model, tmp_path / "model")
+            model(np.ones((1, 3)))  # Keras builds an activation that is a layer when it first sees values
+            return model
+
+        model, other = build(0), build(1)
+        report = from_keras(model, tmp_path / "model")
+        assert set(report.matched) == {"twice/W", "twice/b", "slopes/alpha", "logits/W", "logits/b"}
+        assert to_keras(tmp_path / "model", other) == report and same(model, other)
+
 
 class TestBase:
     def test_other_variables_stay(self, written, tmp_path):
@@ -139,8 +159,22 @@ class TestMistakes:
 
     def test_unknown_layers(self, written):
         model, path = written
-        with pytest.raises(ArgumentError, match=r"Unknown layer 'conv3'\. Did you mean conv"):
+        with pytest.raises(ArgumentError, match=r"Unknown layer with weights 'conv3'\. Did you mean conv"):
             to_keras(path, model, {"conv3": "Conv2D"})
+
+    def test_two_layers_of_one_name(self, tmp_path):
+        parts = [keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name=name) for name in "ab"]
+        model = keras.Sequential([keras.Input((4,)), *parts], name="net")
+        with pytest.raises(ArgumentError, match=r"net has two layers 'dense' with weights, .* a name for each"):
+            from_keras(model, tmp_path / "model")
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("names", [{"x": "S", "y": "S"}, {"x": "y"}])
+    def test_two_layers_in_one_scope(self, names, tmp_path):
+        model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4, name=name) for name in "xy")], name="net")
+        with pytest.raises(ArgumentError, match=r"net has two weights for [Sy]/W of the checkpoint.*Got names="):
+            from_keras(model, tmp_path / "model", names)
+        assert from_keras(model, tmp_path / "model", {"x": "y", "y": "x"}).complete
 
     @pytest.mark.parametrize("damage", ["missing", "empty", "folder", "cut", "changed"])
     def test_files_that_cannot_be_read(self, written, damage, tmp_path):

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bnn_tf.errors import UserError, unknown_name
+from bnn_tf.errors import ArgumentError, UserError, unknown_name
 from bnn_tf.quantizers import PROGRESS
 
 _CALLED = {"kernel": "W", "embeddings": "W", "bias": "b"}
@@ -79,7 +79,8 @@ def to_keras(checkpoint: PathLike, model: keras.Model, names: Names = None, *, p
 
     Raises:
         CheckpointError: a ValueError, for a checkpoint that can't be read, or doesn't fit.
-        ArgumentError: a ValueError, where `names` names a layer that the model doesn't have.
+        ArgumentError: a ValueError, where `names` names no layer with weights, two layers have one name or scope, or
+            a layer isn't built.
 
     Example:
 
@@ -120,7 +121,8 @@ def from_keras(
 
     Raises:
         CheckpointError: a ValueError, for a `base` that can't be read, or doesn't have all weights in their shapes.
-        ArgumentError: a ValueError, where `names` names a layer that the model doesn't have.
+        ArgumentError: a ValueError, where `names` names no layer with weights, two layers have one name or scope, or
+            a layer isn't built.
         OSError: where nothing can be written there; an earlier checkpoint stays.
 
     Example:
@@ -147,19 +149,46 @@ def from_keras(
 
 
 def _places(model: keras.Model, names: Names) -> dict[str, keras.Variable]:
-    """The model's weights by the names that they have in the checkpoint."""
-    layers = {id(layer): layer for layer in model._flatten_layers() if not list(layer._flatten_layers())[1:]}
-    own = {layer.name: layer for layer in layers.values()}
+    """The model's weights, each once, by the names that they have in the checkpoint."""
+    owners = _owners(model)
     for name in names or {}:
-        if name not in own:
-            raise unknown_name("layer", name, own)
+        if name not in owners:
+            raise unknown_name("layer with weights", name, owners)
     places: dict[str, keras.Variable] = {}
-    for name, layer in own.items():
+    for name, weights in owners.items():
         scope = (names or {}).get(name, name)
-        for variable in layer.weights:
-            if variable.name != PROGRESS:
-                places[f"{scope}/{_CALLED.get(variable.name, variable.name)}"] = variable
+        for variable in weights:
+            place = f"{scope}/{_CALLED.get(variable.name, variable.name)}"
+            if place in places:
+                raise ArgumentError(
+                    f"{model.name} has two weights for {place} of the checkpoint. Give each layer a scope of its own. "
+                    f"Got names={dict(names or {})}."
+                )
+            places[place] = variable
     return places
+
+
+def _owners(model: keras.Model) -> dict[str, list[keras.Variable]]:
+    """By its name, each layer that has weights of its own, around other layers or inside them, with those weights."""
+    owners: dict[str, list[keras.Variable]] = {}
+    seen: set[int] = set()
+    for layer in model._flatten_layers():
+        if not layer.built:
+            raise ArgumentError(
+                f"{model.name}: {layer.name!r} ({type(layer).__name__}) has no weights yet. Call the model on data."
+            )
+        own = [each for each in (*layer._trainable_variables, *layer._non_trainable_variables) if id(each) not in seen]
+        seen.update(map(id, own))
+        own = [variable for variable in own if variable.name != PROGRESS]
+        if not own:
+            continue
+        if layer.name in owners:
+            raise ArgumentError(
+                f"{model.name} has two layers {layer.name!r} with weights, in models or layers inside it, and a "
+                "checkpoint tells them apart by their names. Build the model with a name for each."
+            )
+        owners[layer.name] = own
+    return owners
 
 
 def _compared(
