@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import SEED
-from packed_cases import assert_agrees, assert_equal, functional, images, ops, packed, sequential, small
+from packed_cases import IMAGE, assert_agrees, assert_equal, functional, images, ops, packed, sequential, small, trained
 from packed_oracle import PackedFile
 from test_models import EVERY
 
@@ -105,6 +105,21 @@ class TestLayers:
         assert file.graph["input"] == {"shape": [1, 1, 10], "resizable": False}
         assert_equal(file.run(x.reshape(-1, 1, 1, 10)), model(x))
         assert_equal(PackedModel(file.path).predict(x), model(x))
+
+    @pytest.mark.parametrize(
+        ("layer", "shape"),
+        [
+            (lambda: L.Dense(7, activation=L.PReLU()), (5,)),
+            (lambda: L.Dense(5, activation=L.PReLU(shared_axes=[1, 2])), IMAGE),
+            (lambda: layers.BinaryConv2D(20, 3, activation=L.PReLU(shared_axes=[1, 2])), IMAGE),
+        ],
+        ids=["dense", "dense-of-pixels", "binary"],
+    )
+    def test_slopes_of_the_output(self, layer, shape, tmp_path):
+        model = keras.Sequential([keras.Input(shape), layer()])
+        model(images(model))  # Keras builds an activation that is a layer when it first sees values
+        trained(model)
+        assert_agrees(packed(model, tmp_path), model, images(model))
 
     @pytest.mark.parametrize("join", [L.Add, L.Subtract, L.Multiply, L.Maximum, L.Average, L.Concatenate])
     def test_two_branches(self, join, tmp_path):

@@ -163,6 +163,10 @@ REFUSED = {
         lambda: sequential(L.PReLU(name="prelu")),
         r"differ from pixel to pixel\. Make it with shared_axes=\[1, 2\]",
     ),
+    "prelu-unbuilt": (
+        lambda: sequential(L.Dense(2, activation=L.PReLU(name="slopes"), name="dense"), shape=(3,)),
+        r"'dense' \(Dense\): its activation, the layer 'slopes' \(PReLU\), has no weights yet\. Call the model on data",
+    ),
     "axis": (
         lambda: sequential(L.BatchNormalization(axis=1, name="bn")),
         r"'bn' \(BatchNormalization\): its axis is 1\.",

@@ -40,6 +40,11 @@ def _activation(step: Step, function: Any) -> dict[str, Any] | None:
         inner = Step(function, step.name, step.inputs, step.shape, step.nodes)
         if type(function) not in _LAYERS:
             raise step.refusal(f"its activation is the layer {function.name!r} ({type(function).__name__}).")
+        if not function.built:
+            raise step.refusal(
+                f"its activation, the layer {function.name!r} ({type(function).__name__}), has no weights yet.",
+                "Call the model on data first.",
+            )
         return _LAYERS[type(function)](inner)
     if function not in _KNOWN:
         name = getattr(function, "__name__", repr(function))
@@ -59,8 +64,7 @@ def _prelu(step: Step) -> dict[str, Any]:
     slope = step.floats(step.layer.alpha)
     if slope.size != slope.shape[-1]:
         raise step.refusal("its slopes differ from pixel to pixel.", "Make it with shared_axes=[1, 2].")
-    channels = step.inputs[0].shape[-1] if step.layer.shared_axes is None else step.shape[-1]
-    return {"kind": "prelu", "slope": np.broadcast_to(slope.reshape(-1), (channels or 1,)).copy()}
+    return {"kind": "prelu", "slope": np.broadcast_to(slope.reshape(-1), (step.shape[-1] or 1,)).copy()}
 
 
 def _elu(step: Step) -> dict[str, Any]:
