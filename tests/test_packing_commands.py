@@ -175,6 +175,19 @@ class TestPack:
             model.predict(digits.x_test[:20]), model.predict(digits.normalize(digits.x_test[:20]))
         )
 
+    def test_figures_of_ones_own_leave_the_size_of_pictures(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))  # where the statistics of a folder are kept
+        brightness().save(tmp_path / "model.keras")
+        for name in CLASSES:
+            for file in ("1.png", "2.png"):
+                path = tmp_path / "set" / name / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (16, 16), "gray").save(path)
+        of_data = ("--data", tmp_path / "set", "--data-option", "size=8", "--data-option", "short_side=12")
+        own = ("--mean", 127.5, "--deviation", 63.75)
+        run(capsys, "pack", tmp_path / "model.keras", "-o", tmp_path / "net.bnn", *of_data, *own)
+        assert PackedModel(tmp_path / "net.bnn").preprocessing == {**PIXELS, "short_side": 12}
+
     def test_a_run_knows_its_data(self, tmp_path, capsys):
         run(capsys, "train", "--scheme", "xnor", "--data", "digits", "--epochs", 1, "--out", tmp_path / "run")
         run(capsys, "pack", tmp_path / "run", "-o", tmp_path / "net.bnn")

@@ -54,7 +54,8 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
     classes, preprocessing = _of_data(options, subject)
     if options.mean is not None:
         channels = model.inputs[0].shape[-1] if len(model.inputs) == 1 else None
-        preprocessing = {"mean": _each(options.mean, channels), "deviation": _each(options.deviation, channels)}
+        figures = {"mean": _each(options.mean, channels), "deviation": _each(options.deviation, channels)}
+        preprocessing = {**(preprocessing or {}), **figures}  # how pictures are scaled stays that of the data set
     packed = packing.pack(
         model,
         options.out,
