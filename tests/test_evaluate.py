@@ -279,6 +279,19 @@ class TestCommand:
         assert evaluate(folder / "run", "--data", "digits")[0] == 0
         assert "was trained on data with train images 1198, here it is 240" in caplog.text
 
+    def test_two_runs_with_other_options_of_one_data_set(self, evaluate, folder, tmp_path):
+        """The images would be those of the first one's options, for both."""
+        config = json.loads((folder / "run" / "config.json").read_text())
+        for run, options in (("one", {"size": 8}), ("other", {"size": 12, "seed": 1})):
+            (tmp_path / run).mkdir()
+            content = config | {"data_source": "pictures", "data_options": options}
+            (tmp_path / run / "config.json").write_text(json.dumps(content))
+        runs = (tmp_path / "one", tmp_path / "other")
+        said = "were trained on pictures with other options: seed (default and 1), size (8 and 12). Say with --data-op"
+        assert said in self.error(evaluate(*runs))
+        chosen = ("--data-option", "size=8", "--data-option", "seed=0")
+        assert "pictures" in (found := self.error(evaluate(*runs, *chosen))) and "other options" not in found
+
     def test_mistakes(self, evaluate, folder, tmp_path):
         assert "--data must say what to evaluate on" in self.error(evaluate(folder / "float.keras"))
         assert "No such file or directory: " in self.error(evaluate(folder / "flaot.keras", "--data", "digits"))

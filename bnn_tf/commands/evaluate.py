@@ -141,14 +141,24 @@ def _data(subjects: list[Subject], name: str | None, options: dict[str, Any]) ->
     """The data set to evaluate on, and its options."""
     if name is not None:
         return name, options
-    known = {each.data: each.data_options for each in subjects if each.data is not None}
+    known = [(each.data, {**each.data_options, **options}) for each in subjects if each.data is not None]
     if not known:
         raise ArgumentError("--data must say what to evaluate on: a file doesn't know what it was trained on.")
-    if len(known) > 1:
+    (found, found_options), (other, other_options) = known[0], known[-1]
+    if found != other:
         names = " and ".join(f"{each.name} on {each.data}" for each in subjects)
         raise ArgumentError(f"The models were trained on different data: {names}. Say with --data which to take.")
-    (found, found_options), *_ = known.items()
-    return found, {**found_options, **options}
+    differing = [
+        f"{name} ({found_options.get(name, 'default')} and {other_options.get(name, 'default')})"
+        for name in sorted({*found_options, *other_options})
+        if found_options.get(name) != other_options.get(name)
+    ]
+    if differing:
+        raise ArgumentError(
+            f"{' and '.join(each.name for each in subjects)} were trained on {found} with other options: "
+            f"{', '.join(differing)}. Say with --data-option which to take."
+        )
+    return found, found_options
 
 
 def _warn_of_other_data(subject: Subject, dataset: "Dataset") -> None:
