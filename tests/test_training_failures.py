@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_training_runs import a_tenth, network
 
-from bnn_tf import training
+from bnn_tf import layers, training
 from bnn_tf.training import Recipe
 from bnn_tf.training.arrays import array
 from bnn_tf.training.run_folder import Folder
@@ -79,6 +79,17 @@ class TestDivergence:
             training.train(network(), digits, recipe, out=tmp_path, callbacks=[Spoil()])
         rest = training.train(network(), digits, recipe, out=tmp_path, resume=True)
         assert rest.resumed_after == 1 and len(rest.history["loss"]) == 3
+
+    def test_what_looks_on_bears_weights_that_are_nan(self, digits, tmp_path):
+        """The only step of the first epoch spoils them; histograms and pictures come before the next step's loss."""
+        parts = [layers.BinaryConv2D(3, 3, name="conv"), keras.layers.Flatten(), Root(), keras.layers.Dense(10)]
+        model = keras.Sequential([keras.Input((8, 8, 1)), *parts])
+        weights = training.LatentWeights(bins=4)
+        recipe = Recipe(2, len(digits.y_train))
+        with pytest.raises(training.DivergedError, match=r"no longer finite at step 1 of epoch 2"):
+            training.train(model, digits, recipe, out=tmp_path, tensorboard=True, callbacks=[weights])
+        before, after = (weights.histograms["conv"][epoch][0].sum() for epoch in (0, 1))
+        assert before == 27 and after == 0
 
 
 class TestFullDisk:

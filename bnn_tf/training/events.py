@@ -51,8 +51,11 @@ class Events:
         self._write(step, [{"tag": name, "simple_value": value} for name, value in values.items()])
 
     def histogram(self, name: str, values: Any, step: int) -> None:
-        """How the values of a tensor are distributed."""
+        """How the finite values of a tensor are distributed; nothing where it has none."""
         flat = array(values).astype(np.float64).ravel()
+        flat = flat[np.isfinite(flat)]
+        if not flat.size:
+            return
         counts, edges = np.histogram(flat, _BINS)
         content = {
             "min": flat.min(),
@@ -84,7 +87,7 @@ class Events:
 
 
 def kernel_grid(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """At most 64 kernels side by side, black for the least weight and white for the largest.
+    """At most 64 kernels side by side, black for the least weight and white for the largest; what isn't finite is as 0.
 
     Args:
         kernel: `[height, width, channels, filters]`; three channels become colours, of others the first is shown.
@@ -97,7 +100,8 @@ def kernel_grid(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     >>> kernel_grid(np.zeros((3, 3, 1, 4), np.float32)).shape
     (64, 64, 1)
     """
-    shown = kernel if kernel.shape[2] == 3 else kernel[:, :, :1]
+    shown = np.where(np.isfinite(kernel), kernel, 0)
+    shown = shown if kernel.shape[2] == 3 else shown[:, :, :1]
     low, high = float(shown.min()), float(shown.max())
     grey = (255 * (shown - low) / max(high - low, 1e-12)).astype(np.uint8)
     tiles = [np.pad(tile, ((0, 1), (0, 1), (0, 0))) for tile in np.moveaxis(grey, 3, 0)[:_MOST_KERNELS]]

@@ -17,7 +17,8 @@ class LatentWeights(keras.callbacks.Callback):
     """Keeps a histogram of each binary layer's latent weights, and the share of signs that each epoch changes.
 
     It holds one bit for each weight, and at most `most` histograms a layer: when there are more, it drops every second
-    one and takes half as many from then on. A network without binary layers leaves it empty.
+    one and takes half as many from then on. A network without binary layers leaves it empty. Weights that aren't finite
+    are in no bin.
 
     Args:
         bins: int, of each histogram; they divide what lies between the least and the largest weight.
@@ -77,7 +78,8 @@ class LatentWeights(keras.callbacks.Callback):
         if epoch % self._every:
             return
         for name, kernel in kernels.items():
-            self.histograms.setdefault(name, {})[epoch] = np.histogram(kernel.astype(np.float64), self._bins)
+            finite = kernel[np.isfinite(kernel)].astype(np.float64)
+            self.histograms.setdefault(name, {})[epoch] = np.histogram(finite, self._bins)
         if any(len(of) > self._most for of in self.histograms.values()):
             self._every *= 2
             for name, of in self.histograms.items():
