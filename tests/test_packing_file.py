@@ -48,8 +48,10 @@ class TestFile:
     def test_shared_weights_are_there_once(self, tmp_path):
         shared = layers.BinaryConv2D(6, 3, padding="same")
         model = functional(lambda x: shared(L.ReLU()(shared(x))))
-        file = packed(model, tmp_path)
+        result = bnn_tf.pack(model, tmp_path / "net.bnn")
+        file = PackedFile(result.path)
         assert file.nodes[0]["bits"] == file.nodes[1]["bits"] and len(file.tensors) == 3
+        assert result.report.binary_weights == 3 * 3 * 6 * 6
 
     def test_float16_halves_float_kernels(self, tmp_path):
         model = sequential(L.Conv2D(64, 3), L.GlobalAveragePooling2D(), L.Dense(100))

@@ -94,8 +94,7 @@ def pack(
         )
     tensors = Tensors(float16)
     size = write(path, graph, tensors, head)
-    counted = model_size(model)
-    return Packed(path, size, report(graph, tensors, size, counted.float_weights + counted.binary_weights))
+    return Packed(path, size, report(graph, tensors, size, model_size(model)))
 
 
 def _head(

@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from bnn_tf.packing.graph import Bits, Graph
+from bnn_tf.counting.size import Size
+from bnn_tf.packing.graph import Graph
 from bnn_tf.packing.writing import Tensors
 
 
@@ -42,30 +43,23 @@ class Report:
         )
 
 
-def report(graph: Graph, tensors: Tensors, size: int, weights: int) -> Report:
+def report(graph: Graph, tensors: Tensors, size: int, counted: Size) -> Report:
     """The report on a file.
 
     Args:
         graph: what was written.
         tensors: the same's data section.
         size: of the file, in bytes.
-        weights: how many the Keras model has, were it not frozen.
+        counted: the Keras model's weights, each once, however often its layer is called.
     """
     bits = sum(row["bytes"] for row in tensors.rows if row["dtype"] == "bits")
-    kernels = {id(value): value for node in graph.nodes for value in node.attributes.values()}
-    binary = sum(_count(value) for value in kernels.values() if isinstance(value, Bits))
     return Report(
         bytes=size,
-        float_bytes=4 * weights,
+        float_bytes=4 * (counted.float_weights + counted.binary_weights),
         bits_bytes=bits,
         other_bytes=sum(row["bytes"] for row in tensors.rows) - bits,
-        binary_weights=binary,
+        binary_weights=counted.binary_weights,
         ops=dict(Counter(node.op for node in graph.nodes).most_common()),
         folded=tuple(graph.notes),
         resizable=graph.resizable,
     )
-
-
-def _count(bits: Bits) -> int:
-    height, width, channels, filters = bits.shape
-    return height * width * channels * filters
