@@ -8,6 +8,7 @@ processes that run the same file share it. Format: docs/packed-format.md.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ import numpy as np
 
 from bnn_tf import loading
 from bnn_tf.errors import ArgumentError, UserError
+from bnn_tf.text import shape_text, text_table
+
+# The attributes that may hold the number of a tensor.
+_TENSORS = ("bits", "kernel", "alpha", "bias", "scale", "shift", "pre_scale", "pre_shift")
 
 
 class PackedModelError(UserError, ValueError):
@@ -222,40 +227,35 @@ class PackedModel:
     def summary(self) -> str:
         """A table of the network as text: each node's op, output shape and weights, and the totals.
 
-        Behind the shape of an output stands "bits" where a run for `default_shape` keeps nothing but its signs.
+        What several nodes share counts once in the totals. Behind the shape of an output stands "bits" where a run for
+        `default_shape` keeps nothing but its signs.
 
         Example:
 
         >>> # print(model.summary())
         """
-        from bnn_tf.text import text_table
-
+        nodes = self._graph["nodes"]
         shapes = self._model.shapes((None, *self.default_shape))
         known = None not in self.default_shape
         activations = self._model.activations((1, *self.default_shape)) if known else [(32, 0)] * len(shapes)
-        weights = [self._weights(node) for node in self._graph["nodes"]]
+        tensors = [_tensors(node) for node in nodes]
         header = ("node", "op", "output", "1-bit weights", "float weights")
-        rows: list[tuple[str, ...]] = []
-        for node, shape, (binary, real), (bits, _) in zip(
-            self._graph["nodes"], shapes, weights, activations, strict=True
-        ):
-            sizes = "×".join("?" if size is None else str(size) for size in shape[1:]) + (" bits" if bits == 1 else "")
-            rows.append((node["name"], node["op"], sizes, f"{binary:,}" if binary else "", f"{real:,}" if real else ""))
-        total = ("total", "", "", *(f"{sum(part):,}" for part in zip(*weights, strict=True)))
+        rows = [
+            (node["name"], node["op"], shape_text(shape[1:]) + (" bits" if bits == 1 else ""), *self._weights(own))
+            for node, shape, own, (bits, _) in zip(nodes, shapes, tensors, activations, strict=True)
+        ]
+        total = ("total", "", "", *self._weights(set().union(*tensors), none="0"))
         lines = text_table(header, rows, total, left=3).splitlines()
         rule = "-" * len(lines[0])
         title = f"{self.name}: {self.file_bytes:,} bytes, input {self.input_shape}, {self.provenance['producer']}"
         return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
-    def _weights(self, node: dict[str, Any]) -> tuple[int, int]:
-        """How many weights of one bit, and of more, a node has."""
-        binary = real = 0
-        tensors = self._graph["tensors"]
-        for key in ("bits", "kernel", "alpha", "bias", "scale", "shift", "pre_scale", "pre_shift"):
-            index = node.get(key)
-            if isinstance(index, int) and node["op"] != "lrn":
-                count = int(np.prod(tensors[index]["shape"]))
-                binary, real = (binary + count, real) if key == "bits" else (binary, real + count)
+    def _weights(self, tensors: set[int], none: str = "") -> tuple[str, str]:
+        """How many weights of one bit, and of more, are in these tensors."""
+        counts = {True: 0, False: 0}
+        for tensor in (self._graph["tensors"][index] for index in tensors):
+            counts[tensor["dtype"] == "bits"] += math.prod(tensor["shape"])
+        binary, real = (f"{counts[kind]:,}" if counts[kind] else none for kind in (True, False))
         return binary, real
 
     def _batch(self, x: Any) -> np.ndarray:
@@ -281,3 +281,12 @@ class PackedModel:
             return tuple(self._model.shapes((1, *shape[1:]))[self._graph["outputs"][0]])
         except ValueError as error:
             raise PackedModelError(str(error)) from None
+
+
+def _tensors(node: dict[str, Any]) -> set[int]:
+    """The numbers of the tensors that a node has, the slopes of its activation among them."""
+    if node["op"] == "lrn":  # its alpha and bias are no tensors
+        return set()
+    activation = node.get("activation") or {}
+    slope = activation.get("slope") if activation.get("kind") == "prelu" else None
+    return {index for index in (*(node.get(key) for key in _TENSORS), slope) if index is not None}

@@ -161,6 +161,18 @@ def test_says_what_it_is(tmp_path, rng):
     assert lines[-1].split() == ["total", "3,960", "140"]
 
 
+def test_summary_counts_slopes_and_what_is_shared_once(tmp_path, rng):
+    writer = Writer((4, 4, 3))
+    kernel = writer.tensor(rng.normal(size=(1, 1, 3, 3)))
+    same = {"window": window((1, 1)), "groups": 1, "kernel": kernel, "bias": None}
+    writer.node("conv2d", -1, **same, activation={"kind": "prelu", "slope": writer.tensor(rng.normal(size=3))})
+    writer.node("conv2d", **same, activation=RELU)
+    writer.node("lrn", depth_radius=1, bias=1, alpha=1, beta=1)
+    lines = load(tmp_path, writer).summary().splitlines()
+    assert [line.split()[2:] for line in lines[4:7]] == [["4×4×3", "12"], ["4×4×3", "9"], ["4×4×3"]]
+    assert lines[-1].split() == ["total", "0", "12"]
+
+
 def test_profile_names_every_node(tmp_path, rng):
     writer, _ = small_classifier(rng)
     times = load(tmp_path, writer).profile(np.zeros((2, 8, 6, 2)), repeats=3)
