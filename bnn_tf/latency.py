@@ -38,7 +38,7 @@ class Latency:
         milliseconds: of each timed run, in their order.
         warm_up: runs before those.
         peak_memory_bytes: the most that loading and running took above what the process had before, inputs and
-            outputs included; None where the system doesn't say.
+            outputs included; None where the system doesn't say, or not of these alone.
         layers: each node's share, of runs of their own.
     """
 
@@ -146,13 +146,16 @@ def measure(
 
     Raises:
         PackedModelError: a ValueError, for a file that can't be run, and sizes that the network does not take.
-        ArgumentError: a ValueError, where the size is missing or the batch needs more memory than there is.
+        ArgumentError: a ValueError, where the size is missing, `repeats` is below 1 or the batch needs more memory than
+            there is.
 
     Example:
 
     >>> # print(measure("net.bnn", repeats=100))
     """
-    machine.forget_peak_memory()
+    if repeats is not None and repeats < 1:
+        raise ArgumentError(f"measure: `repeats` must be at least 1. Got {repeats}.")
+    forgotten = machine.forget_peak_memory()
     before = machine.memory_bytes()
     model = PackedModel(path, threads)
     x = _inputs(model, batch, size)
@@ -164,7 +167,7 @@ def measure(
 
     warm_up = len(_timed(run, _WARM_UP_SECONDS, _WARM_UP_RUNS))
     milliseconds = _timed(run, seconds, _FEWEST_RUNS) if repeats is None else _timed(run, 0.0, repeats)
-    peak = machine.peak_memory_bytes()
+    peak = machine.peak_memory_bytes() if forgotten else None  # else it may be of what was before
     return Latency(
         name=model.name,
         file=str(path),

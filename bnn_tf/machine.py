@@ -1,11 +1,11 @@
 """The machine that this process runs on: its processor, and the memory that the process takes."""
 
-import contextlib
 import os
 import platform
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def cpu_name() -> str:
@@ -56,15 +56,19 @@ def peak_memory_bytes() -> int | None:
     return _status("VmHWM")
 
 
-def forget_peak_memory() -> None:
-    """Makes the present the most so far, where the system lets a process do that.
+def forget_peak_memory() -> bool:
+    """Makes the present the most so far; False where the system doesn't let a process do that.
 
     Example:
 
-    >>> forget_peak_memory()
+    >>> forget_peak_memory() in (True, False)
+    True
     """
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    try:
+        _CLEAR_REFS.write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def _status(field: str) -> int | None:

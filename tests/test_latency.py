@@ -11,6 +11,7 @@ from test_cli import environment
 
 import bnn_tf
 from bnn_tf import cli, latency, layers, machine
+from bnn_tf.errors import ArgumentError
 from bnn_tf.runtime import PackedModel
 from bnn_tf.text import text_table
 
@@ -78,7 +79,7 @@ def test_seconds_bound_the_time(net):
     assert sum(measured.milliseconds[:-1]) <= 50 or len(measured.milliseconds) == 10
 
 
-@pytest.mark.skipif(machine.memory_bytes() is None, reason="the system doesn't say what a process takes")
+@pytest.mark.skipif(not machine.forget_peak_memory(), reason="the system doesn't say what a part of a process takes")
 def test_peak_memory_is_what_came_on_top(tmp_path):
     """A model of 16 MB, all of it touched; in a process of its own, since memory is kept and used again."""
     kernel = 2048
@@ -91,6 +92,20 @@ def test_peak_memory_is_what_came_on_top(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True)
     assert 4 * kernel**2 <= int(done.stdout) <= 4 * 4 * kernel**2
+
+
+def test_a_peak_that_cannot_be_forgotten_is_not_told(net, tmp_path, monkeypatch):
+    """What the whole process took before is no figure of the model."""
+    monkeypatch.setattr(machine, "_CLEAR_REFS", tmp_path)  # a folder: writing fails, as in some containers
+    assert not machine.forget_peak_memory()
+    measured = latency.measure(net, size=(8, 8), repeats=1)
+    assert measured.peak_memory_bytes is None and "peak memory: unknown on this system" in str(measured)
+
+
+@pytest.mark.parametrize("repeats", [0, -1])
+def test_no_repeats(net, repeats):
+    with pytest.raises(ArgumentError, match=f"`repeats` must be at least 1. Got {repeats}"):
+        latency.measure(net, size=(8, 8), repeats=repeats)
 
 
 def test_the_command_needs_no_tensorflow(net):
@@ -135,7 +150,7 @@ def test_memory_of_this_process():
     before = machine.memory_bytes()
     if before is None:
         assert machine.peak_memory_bytes() is None
+    if not machine.forget_peak_memory():
         return
-    machine.forget_peak_memory()
     block = np.ones(4_000_000)
     assert machine.peak_memory_bytes() >= before + block.nbytes // 2

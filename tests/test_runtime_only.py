@@ -73,7 +73,7 @@ print("foreign:", *(name for name in foreign if not name.startswith("_")))
     assert "predict" in run(*command, "--help")
 
 
-@pytest.mark.skipif(machine.memory_bytes() is None, reason="the system doesn't say what a process takes")
+@pytest.mark.skipif(not machine.forget_peak_memory(), reason="the system doesn't say what a part of a process takes")
 def test_resnet18_takes_little_memory(alone, tmp_path):
     """Bi-Real's, at 224×224: less than 60 MB above the interpreter with NumPy, and a file of 4.2 MB at most."""
     model = bnn_tf.models.build("bireal_resnet18", "xnor")
