@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from bnn_tf import plots
 from bnn_tf.training.grid import Grid, data_spec, model_spec
 
@@ -29,6 +31,8 @@ def test_picture_of_accuracies():
     figure = plots.accuracies(panels, "title", joined=True)
     digits, mnist = figure.axes
     assert [list(container.lines[0].get_ydata()) for container in digits.containers] == [[90.0, 95.0], [80.0]]
+    bars = [path.vertices for one in digits.containers for path in one.lines[2][0].get_paths()]
+    assert [np.isfinite(ends).all() for ends in bars] == [True, True, False], "a deviation of None is no bar"
     assert [label.get_text() for label in digits.get_xticklabels()] == ["×1", "×2"]
     assert [label.get_text() for label in mnist.get_xticklabels()] == ["×2"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["float", "bwn"]

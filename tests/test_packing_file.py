@@ -221,8 +221,12 @@ class TestErrors:
             ({"preprocessing": {"mean": [1], "deviation": [0]}}, "deviations positive"),
             ({"preprocessing": {"mean": [1, 2], "deviation": [1, 2]}}, "one a channel"),
             ({"preprocessing": {"mean": [np.nan], "deviation": [1]}}, "finite"),
+            ({"preprocessing": {"mean": ["grey"], "deviation": [1]}}, "1 finite numbers each.* Got .*grey"),
+            ({"preprocessing": {"mean": [[1], [2, 3]], "deviation": [1]}}, "1 finite numbers each"),
+            ({"preprocessing": "imagenet"}, "`preprocessing` must be .* Got imagenet"),
             ({"preprocessing": {"mean": [1], "deviation": [1], "std": [1]}}, "Got .*std"),
             ({"preprocessing": {"mean": [1], "deviation": [1], "short_side": 0}}, "in pixels"),
+            ({"preprocessing": {"mean": [1], "deviation": [1], "short_side": "8"}}, "in pixels"),
         ],
     )
     def test_choices(self, choices, message, tmp_path):

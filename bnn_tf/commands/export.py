@@ -8,7 +8,8 @@ from bnn_tf.commands import evaluate
 from bnn_tf.commands.common import Quiet
 
 _DESCRIPTION = """Writes a model for inference elsewhere: a TensorFlow SavedModel with the C++ ops, or plain float ops
-as a SavedModel, LiteRT or ONNX model. For one small file that runs without TensorFlow, see `bnn-tf pack`."""
+as a SavedModel, LiteRT or ONNX model. For a file with one bit a binary weight that runs without TensorFlow, see
+`bnn-tf pack`."""
 _FORMATS = ("saved_model", "float_saved_model", "litert", "onnx")
 
 

@@ -23,14 +23,14 @@ from bnn_tf.quantizers import Quantizer
 
 
 def float_twin(model: keras.Model) -> keras.Model:
-    """A copy of a model for inference, whose binary layers are plain float ops.
+    """A copy of a model for inference, whose binary layers are plain float ops; the model itself where it has none.
 
     Args:
         model: a built Sequential or functional model, trained or frozen. It stays as it is.
 
     Returns:
-        A `keras.Model` that gives the same outputs, to the rounding of float32, and needs no C++ op. It can be called
-        and exported, not saved as `.keras`: save the model itself.
+        A `keras.Model` that gives the same outputs, to the rounding of float32, and needs no C++ op. A copy can be
+        called and exported, not saved as `.keras`: save the model itself.
 
     Raises:
         ArgumentError: a ValueError that names a binary layer that is out of reach, and for a model that isn't built.

@@ -14,7 +14,7 @@ from bnn_tf.counting.size import model_size
 from bnn_tf.errors import ArgumentError
 from bnn_tf.packing import weighted, weightless  # noqa: F401  they register the rules
 from bnn_tf.packing.converting import convert
-from bnn_tf.packing.graph import Graph
+from bnn_tf.packing.graph import Floats, Graph
 from bnn_tf.packing.passes import simplify
 from bnn_tf.packing.report import Report, report
 from bnn_tf.packing.writing import Tensors, write
@@ -117,17 +117,27 @@ def _head(
 def _checked(preprocessing: Mapping[str, Any] | None, channels: int | None) -> dict[str, Any] | None:
     if preprocessing is None:
         return None
-    figures = {name: np.ravel(preprocessing.get(name, ())).astype(np.float32) for name in ("mean", "deviation")}
-    short_side = preprocessing.get("short_side")
+    given = dict(preprocessing) if isinstance(preprocessing, Mapping) else {}
+    figures = {name: _numbers(given.get(name, ())) for name in ("mean", "deviation")}
+    short_side = given.get("short_side")
     if (
-        set(preprocessing) - set(_PREPROCESSING)
+        set(given) - set(_PREPROCESSING)
         or any(len(values) != channels or not np.isfinite(values).all() for values in figures.values())
         or not (figures["deviation"] > 0).all()
-        or not (short_side is None or (isinstance(short_side, int) and short_side > 0))
+        or not (short_side is None or (type(short_side) is int and short_side > 0))
     ):
         raise ArgumentError(
             f'pack: `preprocessing` must be {{"mean": ..., "deviation": ...}} with {channels} finite numbers each, '
-            f'one a channel, deviations positive, and if need be "short_side", in pixels. Got {dict(preprocessing)}.'
+            f'one a channel, deviations positive, and if need be "short_side", in pixels. Got {given or preprocessing}.'
         )
     written: dict[str, Any] = {name: values.tolist() for name, values in figures.items()}
     return written if short_side is None else {**written, "short_side": short_side}
+
+
+def _numbers(values: Any) -> Floats:
+    """The values in a row; none where they are something else than numbers."""
+    try:
+        row = np.ravel(values)
+    except ValueError:  # rows of different lengths
+        row = np.zeros(0)
+    return row.astype(np.float32) if row.dtype.kind in "iuf" else np.zeros(0, np.float32)

@@ -60,7 +60,7 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
             axes.errorbar(
                 [places[panel].index(place) + offset for place in values],
                 [100 * mean for mean, _ in values.values()],
-                [100 * (deviation or 0.0) for _, deviation in values.values()],
+                [np.nan if deviation is None else 100 * deviation for _, deviation in values.values()],
                 color=colour(index),
                 marker=marker(index),
                 linestyle=line(index) if joined else "none",

@@ -73,8 +73,7 @@ def principal_components(
         dataset: a data set.
         part: "train" or "test".
         most: at most so many images, drawn at random.
-        classes: names of the classes to show, two at least; by default all or, where they are more than 20, the first
-            ten.
+        classes: names of the classes to show, up to 20; by default all or, where they are more than 20, the first ten.
         seed: int, of the draw.
         title: of the picture; by default the data set's name.
 
