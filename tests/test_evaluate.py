@@ -303,5 +303,8 @@ class TestCommand:
         )
         (tmp_path / "broken.keras").write_text("nothing")
         assert "can't be loaded as a Keras model" in self.error(evaluate(tmp_path / "broken.keras", "--data", "digits"))
-        (tmp_path / "config.json").write_text("{}")
-        assert "describes no training" in self.error(evaluate(tmp_path))
+        for wrong in ("{}", "[]", '{"data": {"name": 3}, "recipe": {}}', '{"data": {}, "recipe": {"augment": "flip"}}'):
+            (tmp_path / "config.json").write_text(wrong)
+            assert "describes no training" in self.error(evaluate(tmp_path))
+        (tmp_path / "config.json").write_text("{")
+        assert "config.json is no JSON" in self.error(evaluate(tmp_path))

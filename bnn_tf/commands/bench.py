@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bnn_tf.commands.common import Quiet, announced, height_and_width, machine, positive
+from bnn_tf.commands.common import Quiet, announced, height_and_width, measured_on, positive
 from bnn_tf.errors import ArgumentError
 
 _DESCRIPTION = """With a packed model: latency, images a second, the time and share of each layer, size and peak memory;
@@ -82,7 +82,7 @@ def _layers(options: argparse.Namespace, quiet: Quiet) -> int:
         rows[name] = bench.compare(by_name[name], options.batch, bench.ops_for(options.batch), threads=options.threads)
     print(bench.table(rows), end="\n\n")
     print(f"x: times as fast as TensorFlow's float op, and below 1 slower. Batch {options.batch}.")
-    print(machine(where))
+    print(measured_on(where))
     if options.json:
         bench.save(options.json, rows, options.batch, where)
     return 0

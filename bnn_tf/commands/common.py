@@ -1,9 +1,11 @@
 """What several commands share."""
 
 import argparse
+import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from bnn_tf.errors import ArgumentError
 
@@ -16,6 +18,25 @@ def add_data_dir(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--data-dir", metavar="DIR", help="holds mnist/, ...; else $BNN_TF_DATA_DIR or Keras' cache does"
     )
+
+
+def add_data_options(parser: argparse._ActionsContainer) -> None:
+    """Adds --data-dir and --data-option."""
+    add_data_dir(parser)
+    parser.add_argument(
+        "--data-option", action="append", default=[], type=pair, metavar="KEY=VALUE", help="of the data set"
+    )
+
+
+def pair(text: str) -> tuple[str, Any]:
+    """The type of KEY=VALUE; the value is a number, a tuple, True, False, None, or else text."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"KEY=VALUE is expected, not {text!r}")
+    try:
+        return key, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return key, value
 
 
 def positive(text: str) -> int:
@@ -36,7 +57,7 @@ def height_and_width(sizes: Sequence[int] | None) -> tuple[int, int] | None:
     return (sizes[0], sizes[-1]) if sizes else None
 
 
-def machine(environment: Mapping[str, object]) -> str:
+def measured_on(environment: Mapping[str, object]) -> str:
     """What figures were measured on, in a line."""
     info = environment["backend"]
     assert isinstance(info, dict)

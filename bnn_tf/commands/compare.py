@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnn_tf.commands import train
-from bnn_tf.commands.common import Quiet, add_data_dir, machine
+from bnn_tf.commands.common import Quiet, add_data_dir, measured_on
 from bnn_tf.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def new_folder(parent: Path, name: str) -> Path:
 def _print(comparison: "Comparison", out: Path) -> None:
     if comparison.rows:
         print(comparison.table(), end="\n\n")
-    print(machine(comparison.environment))
+    print(measured_on(comparison.environment))
     print("composed images/s: the same layers as plain Keras ops.")
     left = comparison.unfinished
     if len(left) > _MOST_NAMED:

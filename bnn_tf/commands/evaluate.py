@@ -1,14 +1,12 @@
 """`bnn-tf evaluate`: how a trained model does on the test set, class by class; or two, side by side."""
 
 import argparse
-import json
 import logging
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnn_tf.commands import train
-from bnn_tf.commands.common import Quiet, add_data_dir, positive
+from bnn_tf.commands import subject
+from bnn_tf.commands.common import Quiet, add_data_options, positive
 from bnn_tf.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,27 +20,6 @@ only one gets right. A run of `bnn-tf train` knows its data set; for a file, --d
 _LOG = logging.getLogger("bnn_tf.commands.evaluate")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model to evaluate.
-
-    Attributes:
-        name: what it is called in the report.
-        file: where it lies.
-        data: the data set that it was trained on, where its run says so.
-        data_options: of that.
-        trained_on: what its run says about the data set.
-        augment: what its training images went through.
-    """
-
-    name: str
-    file: Path
-    data: str | None = None
-    data_options: dict[str, Any] = field(default_factory=dict)
-    trained_on: dict[str, Any] = field(default_factory=dict)
-    augment: tuple[str, ...] = ()
-
-
 def add(commands: Any, quiet: Quiet) -> None:
     """Adds the command to the parsers of `bnn-tf`.
 
@@ -53,20 +30,11 @@ def add(commands: Any, quiet: Quiet) -> None:
     parser = commands.add_parser(
         "evaluate", help="measure a trained model class by class, or two side by side", description=_DESCRIPTION
     )
-    what = "a .keras file, or the folder of a run of `bnn-tf train`"
-    parser.add_argument("model", metavar="MODEL", help=what)
+    subject.add_model(parser)
     parser.add_argument("other", metavar="OTHER", nargs="?", help="a second model, to be compared with the first")
     parser.add_argument("--data", help="a name that `bnn-tf data` lists, or a folder; by default the run's")
-    add_data_dir(parser)
-    parser.add_argument(
-        "--data-option", action="append", default=[], type=train.pair, metavar="KEY=VALUE", help="of the data set"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        choices=("last", "best"),
-        default="last",
-        help="of a run; best is the one that did best on these very test images, which flatters it; by default last",
-    )
+    add_data_options(parser)
+    subject.add_checkpoint(parser)
     parser.add_argument("--batch-size", type=positive, default=512, help="images at a time; by default 512")
     parser.add_argument("--out", metavar="DIR", help="write results.json, tables as CSV and pictures there")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation in --out")
@@ -77,7 +45,7 @@ def add(commands: Any, quiet: Quiet) -> None:
 def run(options: argparse.Namespace, quiet: Quiet) -> int:
     """Runs the command; returns the exit code."""
     sources = [options.model, *([options.other] if options.other else [])]
-    subjects = [subject(Path(source), options.checkpoint) for source in sources]
+    subjects = [subject.read(source, options.checkpoint, quiet) for source in sources]
     name, data_options = _data(subjects, options.data, dict(options.data_option))
     for each in subjects:
         if options.out and each.file.parent.resolve() == Path(options.out).resolve():
@@ -92,9 +60,8 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
     reports: list[Report] = []
     for each, model in zip(subjects, models, strict=True):
         _warn_of_other_data(each, dataset)
-        reports.append(
-            training.report(model, dataset, name=each.name, batch_size=options.batch_size, augment=each.augment)
-        )
+        augment = each.trained_on.augment if each.trained_on else ()
+        reports.append(training.report(model, dataset, name=each.name, batch_size=options.batch_size, augment=augment))
     result = reports[0] if len(reports) == 1 else training.Pair(*reports)
     print(result.to_json() if options.json else result)
     if folder is not None:
@@ -104,40 +71,7 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
     return 0
 
 
-def subject(source: Path, checkpoint: str) -> Subject:
-    """What a path on the command line means.
-
-    Args:
-        source: a file, or the folder of a training.
-        checkpoint: "last" or "best", of a folder.
-
-    Raises:
-        ArgumentError: a ValueError, for a folder of something else.
-        OSError: where there is nothing.
-    """
-    if not source.is_dir():
-        source.open("rb").close()  # says what is wrong with the path better than Keras does
-        return Subject(str(source), source)
-    try:
-        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        trained_on, recipe = dict(config["data"]), dict(config["recipe"])
-    except FileNotFoundError:
-        files = sorted(path.name for path in source.glob("*.keras"))
-        hint = f"Name one of its models: {', '.join(files)}." if files else "Name a .keras file."
-        raise ArgumentError(f"{source} is no run of `bnn-tf train`: it has no config.json. {hint}") from None
-    except (ValueError, KeyError, TypeError):
-        raise ArgumentError(f"{source / 'config.json'} describes no training. Name a .keras file.") from None
-    return Subject(
-        str(source),
-        source / f"{checkpoint}.keras",
-        config.get("data_source") or trained_on.get("name"),
-        config.get("data_options") or {},
-        trained_on,
-        tuple(recipe.get("augment", ())),
-    )
-
-
-def _data(subjects: list[Subject], name: str | None, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _data(subjects: list[subject.Subject], name: str | None, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The data set to evaluate on, and its options."""
     if name is not None:
         return name, options
@@ -161,15 +95,15 @@ def _data(subjects: list[Subject], name: str | None, options: dict[str, Any]) ->
     return found, found_options
 
 
-def _warn_of_other_data(subject: Subject, dataset: "Dataset") -> None:
+def _warn_of_other_data(model: subject.Subject, dataset: "Dataset") -> None:
     """The images are normalised by the training set: a model expects its own."""
     here = {"name": dataset.name, "train_images": len(dataset.y_train), "classes": dataset.classes}
     for name, value in here.items():
-        trained = subject.trained_on.get(name, value)
+        trained = model.trained_on.facts.get(name, value) if model.trained_on else value
         if trained != value:
             _LOG.warning(
                 "%s was trained on data with %s %s, here it is %s: figures aren't those of its own test set",
-                subject.name,
+                model.name,
                 name.replace("_", " "),
                 trained,
                 value,

@@ -1,14 +1,13 @@
 """`bnn-tf train`: any network, any data set, to a trained model in a folder that can be continued."""
 
 import argparse
-import ast
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnn_tf.commands.common import Quiet, add_data_dir
+from bnn_tf.commands.common import Quiet, add_data_options, pair
 from bnn_tf.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
         "--option", action="append", default=[], type=pair, metavar="KEY=VALUE", help="of the network: width=2, say"
     )
     group.add_argument("--data", default="digits", help="a name that `bnn-tf data` lists, or a folder of class folders")
-    add_data_dir(group)
-    group.add_argument(
-        "--data-option", action="append", default=[], type=pair, metavar="KEY=VALUE", help="of the data set"
-    )
+    add_data_options(group)
     group.add_argument("--augment", nargs="+", metavar="NAME", help="of training images: flip crop:4 rotation:15, say")
 
 
@@ -222,17 +218,6 @@ def _report(training: "Training", out: Path) -> None:
     print(f"test accuracy {accuracies[-1]:.2%} after {len(accuracies)} epochs, {training.seconds:.1f} s")
     print(f"best: {accuracies[best - 1]:.2%} after epoch {best}")
     print(f"In {out}: config.json, metrics.csv, metrics.jsonl, curves.png, last.keras and best.keras.")
-
-
-def pair(text: str) -> tuple[str, Any]:
-    """KEY=VALUE; the value is a number, a tuple, True, False, None, or else text."""
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"KEY=VALUE is expected, not {text!r}")
-    try:
-        return key, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return key, value
 
 
 def _class_weights(text: str) -> str | Sequence[float]:

@@ -4,13 +4,14 @@ import os
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from bnn_tf.data import Dataset
+from bnn_tf.errors import ArgumentError
 from bnn_tf.training.environment import environment
 from bnn_tf.training.recipe import Recipe
 
@@ -58,3 +59,48 @@ def run_config(
         "teacher": teacher.name if isinstance(teacher, keras.Model) else None if teacher is None else str(teacher),
         "environment": {**environment(), "threads": threads},
     }
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a run's `config.json` says about its data.
+
+    Attributes:
+        source: a name or a folder, as `data.load` takes it; None where the run doesn't say.
+        options: what `data.load` took besides.
+        facts: the data set's name and its numbers of images and classes.
+        augment: what the training images went through.
+    """
+
+    source: str | None
+    options: dict[str, Any]
+    facts: dict[str, Any]
+    augment: tuple[Any, ...]
+
+
+def trained_on(config: Any) -> TrainedOn:
+    """The data of a run.
+
+    Args:
+        config: what `run_config` made, read again.
+
+    Raises:
+        ArgumentError: a ValueError, where it is something else.
+
+    Example:
+
+    >>> trained_on({"data": {"name": "digits", "classes": 10}, "recipe": {"augment": ["flip"]}}).source
+    'digits'
+    """
+    try:
+        facts, recipe = dict(config["data"]), dict(config["recipe"])
+        source, options = config.get("data_source") or facts.get("name"), config.get("data_options") or {}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ArgumentError("The configuration describes no training: it has no data, or no recipe.") from None
+    augment = recipe.get("augment") or ()
+    if not isinstance(source, str | None) or not isinstance(options, dict) or not isinstance(augment, list | tuple):
+        raise ArgumentError(
+            "The configuration describes no training: it says that the data are "
+            f"{source!r} with the options {options!r}, augmented by {augment!r}."
+        )
+    return TrainedOn(source, options, facts, tuple(augment))
