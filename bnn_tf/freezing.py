@@ -12,7 +12,7 @@ from bnn_tf.layers.frozen import FROZEN, FrozenLayer
 _TWINS = {keras.saving.get_registered_name(trained): frozen for trained, frozen in FROZEN.items()}
 
 
-def freeze(model: keras.Model) -> keras.Model:
+def freeze(model: keras.Model, *, who: str = "freeze") -> keras.Model:
     """A copy of a trained model for inference: one bit a binary weight, in memory and in its files.
 
     Each binary layer becomes its frozen twin, which holds packed bits and alpha and gives the same output, on the C++
@@ -23,6 +23,7 @@ def freeze(model: keras.Model) -> keras.Model:
     Args:
         model: a built Sequential or functional model with at least one binary layer. Those that are frozen already are
             copied as they are.
+        who: freezes, as errors name it.
 
     Returns:
         A `keras.Model` of the same kind, not compiled, with every layer's `trainable` off. Calling it with
@@ -39,14 +40,14 @@ def freeze(model: keras.Model) -> keras.Model:
     >>> [weight.shape for weight in frozen.weights]   # bits, alpha, bias
     [(1, 2, 2, 16), (32,), (32,)]
     """
-    check_built("freeze", model)
+    check_built(who, model)
     if not _binary_layers(model):
         found = {type(layer).__name__ for layer in model.layers}
         raise ArgumentError(
-            f"freeze: model {model.name!r} has no binary layer. Got {', '.join(sorted(found))}; expected "
+            f"{who}: model {model.name!r} has no binary layer. Got {', '.join(sorted(found))}; expected "
             f"{', '.join(cls.__name__ for cls in FROZEN)} among them. Save it as it is."
         )
-    frozen = _Frozen().of_model(model)
+    frozen = _Frozen(who).of_model(model)
     frozen.trainable = False
     return frozen
 
@@ -56,28 +57,32 @@ def _binary_layers(model: keras.Model) -> list[BinaryLayer]:
 
 
 class _Frozen(Copies):
-    """Copies whose binary layers hold bits."""
+    """Copies whose binary layers hold bits; errors begin with `who`."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__()
+        self._who = who
 
     def copy(self, operation: Any) -> Any:
         """A layer of the same configuration, save that what is binary in it is frozen."""
-        _check(operation)
+        _check(self._who, operation)
         return rebuilt(operation, everywhere(_frozen_config))
 
     def transfer(self, layer: keras.Layer, copy: keras.Layer) -> None:
         """Packs the weights of a binary layer, and copies those of others."""
         for old, new in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
-            _transfer(layer, old, new)
+            _transfer(self._who, layer, old, new)
 
 
-def _check(operation: Any) -> None:
+def _check(who: str, operation: Any) -> None:
     """Raises an ArgumentError where a binary layer is out of reach."""
     if isinstance(operation, keras.Model) and _binary_layers(operation):
-        check_graph("freeze", operation)
+        check_graph(who, operation)
     # Any wrapper but TimeDistributed may work on the latent weights, as SpectralNormalization does.
     wrapped = operation.layer if isinstance(operation, keras.layers.Wrapper) else None
     if isinstance(wrapped, BinaryLayer):
         raise ArgumentError(
-            f"freeze: can't freeze {wrapped.name!r} ({type(wrapped).__name__}) in the wrapper {operation.name!r} "
+            f"{who}: can't freeze {wrapped.name!r} ({type(wrapped).__name__}) in the wrapper {operation.name!r} "
             f"({type(operation).__name__}). Expected TimeDistributed, or no wrapper: put the trained layer itself into "
             "the model."
         )
@@ -89,11 +94,11 @@ def _frozen_config(config: dict[str, Any]) -> dict[str, Any]:
     return with_class(config, twin) if twin else config
 
 
-def _transfer(layer: keras.Layer, old: keras.Layer, new: keras.Layer) -> None:
+def _transfer(who: str, layer: keras.Layer, old: keras.Layer, new: keras.Layer) -> None:
     """Gives `new` the weights of `old`, which is `layer` or inside it."""
     if isinstance(new, BinaryLayer) and not isinstance(new, FrozenLayer):
         raise ArgumentError(
-            f"freeze: can't replace {old.name!r} ({type(old).__name__}) in {layer.name!r} "
+            f"{who}: can't replace {old.name!r} ({type(old).__name__}) in {layer.name!r} "
             f"({type(layer).__name__}). Expected a layer of bnn_tf's own classes that stands in a Sequential or "
             "functional model itself. Write the model out so, without layers derived from it or made inside others."
         )

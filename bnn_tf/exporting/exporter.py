@@ -9,7 +9,8 @@ import keras
 from bnn_tf.cloning import check_built, check_graph
 from bnn_tf.errors import ArgumentError, unknown_name
 from bnn_tf.exporting import serving
-from bnn_tf.exporting.floats import float_twin, frozen, has_binary_layers
+from bnn_tf.exporting.floats import float_twin, has_binary_layers
+from bnn_tf.freezing import freeze
 from bnn_tf.placing import check_file, check_folder, placed
 
 # What each format is, in a few words.
@@ -100,7 +101,9 @@ def _export_saved_model(model: keras.Model, path: Path, with_ops: bool) -> None:
             )
         serving.check_ops()
     with placed(path) as part:
-        serving.write_saved_model(frozen(model) if with_ops else float_twin(model), part, with_ops=with_ops)
+        serving.write_saved_model(
+            freeze(model, who="export") if with_ops else float_twin(model), part, with_ops=with_ops
+        )
 
 
 def _export_litert(model: keras.Model, path: Path) -> None:

@@ -14,7 +14,6 @@ import keras
 from bnn_tf import composed
 from bnn_tf.arguments import read_window
 from bnn_tf.cloning import Copies, check_built, rebuilt
-from bnn_tf.errors import ArgumentError
 from bnn_tf.freezing import freeze
 from bnn_tf.layers.binary import BinaryInput, BinaryLayer
 from bnn_tf.layers.conv import BinaryConv2D
@@ -44,7 +43,7 @@ def float_twin(model: keras.Model) -> keras.Model:
     check_built("export", model)
     if not has_binary_layers(model):
         return model
-    twin = _FloatTwins().of_model(frozen(model))
+    twin = _FloatTwins().of_model(freeze(model, who="export"))
     twin.trainable = False
     return twin
 
@@ -52,14 +51,6 @@ def float_twin(model: keras.Model) -> keras.Model:
 def has_binary_layers(model: keras.Model) -> bool:
     """Whether anything in the model is one bit."""
     return any(isinstance(layer, BinaryLayer) for layer in model._flatten_layers())
-
-
-def frozen(model: keras.Model) -> keras.Model:
-    """`bnn_tf.freeze`, whose errors here speak of the export."""
-    try:
-        return freeze(model)
-    except ArgumentError as error:
-        raise ArgumentError(f"export: {str(error).removeprefix('freeze: ')}") from None
 
 
 class _FloatTwins(Copies):

@@ -8,7 +8,7 @@ import numpy as np
 
 from bnn_tf import composed
 from bnn_tf.errors import ArgumentError
-from bnn_tf.exporting.onnx_model import OnnxGraph, window_attributes
+from bnn_tf.exporting.onnx_graph import OnnxGraph, window_attributes
 from bnn_tf.packing.graph import Bits, Floats, Node
 
 Rule = Callable[..., str]

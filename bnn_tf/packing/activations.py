@@ -1,5 +1,6 @@
 """Activations: what the file calls the functions and layers of Keras."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -37,7 +38,6 @@ def _activation(step: Step, function: Any) -> dict[str, Any] | None:
     if function is None or function is keras.activations.linear:
         return None
     if isinstance(function, keras.Layer):
-        inner = Step(function, step.name, step.inputs, step.shape, step.nodes)
         if type(function) not in _LAYERS:
             raise step.refusal(f"its activation is the layer {function.name!r} ({type(function).__name__}).")
         if not function.built:
@@ -45,7 +45,7 @@ def _activation(step: Step, function: Any) -> dict[str, Any] | None:
                 f"its activation, the layer {function.name!r} ({type(function).__name__}), has no weights yet.",
                 "Call the model on data first.",
             )
-        return _LAYERS[type(function)](inner)
+        return _LAYERS[type(function)](replace(step, layer=function))
     if function not in _KNOWN:
         name = getattr(function, "__name__", repr(function))
         raise step.refusal(f"its activation is {name}, which a packed model doesn't know.", f"It knows {_NAMES}.")

@@ -29,6 +29,7 @@ class Step:
         inputs: the nodes that give what it is called on.
         shape: of its output, without the batch.
         nodes: those made so far.
+        who: converts, as errors name it.
     """
 
     layer: Any
@@ -36,6 +37,7 @@ class Step:
     inputs: list[Node]
     shape: Shape
     nodes: list[Node]
+    who: str
 
     def add(
         self, op: str, inputs: list[Node] | None = None, output: Shape | None = None, part: str = "", **attributes: Any
@@ -49,7 +51,9 @@ class Step:
 
     def refusal(self, reason: str, advice: str = _INSTEAD) -> ArgumentError:
         """The error that names the layer."""
-        return ArgumentError(f"pack: can't convert {self.name!r} ({type(self.layer).__name__}): {reason} {advice}")
+        return ArgumentError(
+            f"{self.who}: can't convert {self.name!r} ({type(self.layer).__name__}): {reason} {advice}"
+        )
 
     def floats(self, variable: Any, dtype: Any = np.float32) -> Floats:
         """The values of a weight.
@@ -78,15 +82,19 @@ def rule(*classes: type, operations: tuple[str, ...] = ()) -> Callable[[AnyRule]
     return add
 
 
-def convert(model: keras.Model) -> Graph:
+def convert(model: keras.Model, who: str = "pack") -> Graph:
     """The nodes of a built Sequential or functional model with one input and one output, as Keras calls its layers.
+
+    Args:
+        model: stays as it is.
+        who: converts, as errors name it.
 
     Raises:
         ArgumentError: a ValueError that names what can't be converted, and what to do.
     """
-    cloning.check_built("pack", model)
-    cloning.check_graph("pack", model)
-    _check_ends(model)
+    cloning.check_built(who, model)
+    cloning.check_graph(who, model)
+    _check_ends(who, model)
     calls, outputs = cloning.calls(model)
     source = Node("input", "input", [], tuple(model.inputs[0].shape[1:]))
     graph = Graph(source, [], source)
@@ -98,7 +106,8 @@ def convert(model: keras.Model) -> Graph:
         names[call.path] = names.get(call.path, 0) + 1
         name = call.path if names[call.path] == 1 else f"{call.path}:{names[call.path]}"
         inputs = [made[number] for number in call.inputs]
-        made[call.outputs[0]] = _converted(call, Step(call.operation, name, inputs, call.shapes[0][1:], graph.nodes))
+        step = Step(call.operation, name, inputs, call.shapes[0][1:], graph.nodes, who)
+        made[call.outputs[0]] = _converted(call, step)
     graph.output = made[outputs[0]]
     return graph
 
@@ -128,17 +137,17 @@ def _rule_for(operation: Any) -> Rule | None:
     return _OPERATIONS.get(type(operation).__name__) if type(operation).__module__.startswith("keras.") else None
 
 
-def _check_ends(model: keras.Model) -> None:
+def _check_ends(who: str, model: keras.Model) -> None:
     for what, tensors in (("input", model.inputs), ("output", model.outputs)):
         if len(tensors) != 1:
             raise ArgumentError(
-                f"pack: model {model.name!r} has {len(tensors)} {what}s; a packed model has one. "
+                f"{who}: model {model.name!r} has {len(tensors)} {what}s; a packed model has one. "
                 f"Pack a part of it, keras.Model(model.inputs[0], model.outputs[0]) say."
             )
     shape = model.inputs[0].shape
     if len(shape) not in (2, 4) or shape[-1] is None:
         raise ArgumentError(
-            f"pack: model {model.name!r} takes {tuple(shape)}, batch first. Expected images [batch, height, width, "
+            f"{who}: model {model.name!r} takes {tuple(shape)}, batch first. Expected images [batch, height, width, "
             "channels] or vectors [batch, features], the last size known."
         )
 
