@@ -72,7 +72,7 @@ MAY_IMPORT = {
     },
     "data": set(),
     "plots": {"composed", "data", "layers", "quantizers"},
-    "frontends": {"ops", "quantizers"},
+    "frontends": {"models", "ops", "quantizers"},
     "training": {"data", "frontends", "layers", "machine", "models", "ops", "plots", "quantizers", "text"},
     "bench": {"ops", "text"},
     "reporting": {"data", "plots", "training"},

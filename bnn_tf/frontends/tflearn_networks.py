@@ -4,9 +4,8 @@ Scopes are called as the layers of the Keras networks are, and initial values an
 checkpoint of one is a checkpoint of the other (see `checkpoints`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from bnn_tf.errors import unknown_name
 from bnn_tf.frontends.tflearn_layers import (
     binary_conv_2d,
     binary_conv_input_2d,
@@ -14,44 +13,7 @@ from bnn_tf.frontends.tflearn_layers import (
     binary_fully_connected_input,
 )
 from bnn_tf.frontends.tflearn_parts import Sizes, tflearn
-
-
-class Scheme(NamedTuple):
-    """How the layers of a network compute.
-
-    Attributes:
-        binary_weights: whether they hold one bit a weight.
-        binary_input: whether they see only the signs of their input.
-        scaling: of their weights.
-    """
-
-    binary_weights: bool
-    binary_input: bool
-    scaling: str = "none"
-
-
-SCHEMES = {
-    "float": Scheme(False, False),
-    "bwn": Scheme(True, False, "channel"),
-    "dorefa": Scheme(True, False, "tensor"),
-    "xnor": Scheme(True, True, "channel"),
-}
-
-
-def get_scheme(name: str) -> Scheme:
-    """The scheme of that name.
-
-    Raises:
-        ArgumentError: a ValueError that gives the nearest names.
-
-    Example:
-
-    >>> get_scheme("xnor").binary_input
-    True
-    """
-    if name not in SCHEMES:
-        raise unknown_name("scheme", name, SCHEMES)
-    return SCHEMES[name]
+from bnn_tf.models.schemes import SCHEMES, Scheme, get_scheme
 
 
 def conv_block(

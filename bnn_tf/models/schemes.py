@@ -34,6 +34,7 @@ class Scheme:
         dense: makes a dense layer from the arguments of `keras.layers.Dense`.
         binary_weights: whether these hold one bit a weight.
         binary_input: whether these see only the signs of their input.
+        scaling: of the binary weights.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Scheme:
     dense: LayerFactory
     binary_weights: bool
     binary_input: bool
+    scaling: str = "none"
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -65,7 +67,10 @@ class Scheme:
         for name in given.keys() - self.options:
             advice = f"It has {', '.join(self.options)}." if self.options else "Leave it out, or take a binary scheme."
             raise ArgumentError(f"The scheme {self.name} has no layers with `{name}`. {advice}")
-        return replace(self, conv=_insisting(self.conv, given), dense=_insisting(self.dense, given)) if given else self
+        if not given:
+            return self
+        scaling = given.get("scaling", self.scaling)
+        return replace(self, conv=_insisting(self.conv, given), dense=_insisting(self.dense, given), scaling=scaling)
 
 
 def _insisting(make: LayerFactory, options: dict[str, Any]) -> LayerFactory:
@@ -74,14 +79,14 @@ def _insisting(make: LayerFactory, options: dict[str, Any]) -> LayerFactory:
 
 def _weights_only(name: str, scaling: str) -> Scheme:
     options: dict[str, Any] = {"scaling": scaling, "kernel_constraint": layers.WeightClip()}
-    return Scheme(name, partial(layers.BinaryConv2D, **options), partial(layers.BinaryDense, **options), True, False)
+    conv, dense = partial(layers.BinaryConv2D, **options), partial(layers.BinaryDense, **options)
+    return Scheme(name, conv, dense, True, False, scaling)
 
 
 def _with_input(name: str) -> Scheme:
     options: dict[str, Any] = {"scaling": "channel", "kernel_constraint": layers.WeightClip()}
-    return Scheme(
-        name, partial(layers.BinaryConvInput2D, **options), partial(layers.BinaryDenseInput, **options), True, True
-    )
+    conv, dense = partial(layers.BinaryConvInput2D, **options), partial(layers.BinaryDenseInput, **options)
+    return Scheme(name, conv, dense, True, True, "channel")
 
 
 FLOAT = Scheme("float", keras.layers.Conv2D, keras.layers.Dense, False, False)

@@ -115,14 +115,13 @@ def kernel_of(layer: Any) -> Kernel | None:
     """The kernel of a built layer; None for one that has none of two to four dimensions."""
     import keras
 
+    from bnn_tf.composed import binarize_kernel, unpack_kernel
     from bnn_tf.layers.binary import BinaryLayer
     from bnn_tf.layers.frozen import FrozenLayer
 
     if not layer.built:
         return None
     if isinstance(layer, FrozenLayer):
-        from bnn_tf.composed import unpack_kernel
-
         packed = layer.kernel
         signs = four_dimensions(values(unpack_kernel(packed.bits, packed.shape)))
         return Kernel(layer.name, None, signs, values(layer.alpha), len(packed.shape) == 2)
@@ -131,8 +130,9 @@ def kernel_of(layer: Any) -> Kernel | None:
         return None
     latent = four_dimensions(values(kernel))
     if isinstance(layer, BinaryLayer):
-        signs = np.where(latent >= 0, np.float32(1), np.float32(-1))
-        return Kernel(layer.name, latent, signs, _scales(latent, layer.scaling), len(kernel.shape) == 2)
+        signs, scales = map(values, binarize_kernel(keras.ops.convert_to_tensor(latent), layer.scaling, layer.ste))
+        alpha = np.broadcast_to(scales, latent.shape[3:])
+        return Kernel(layer.name, latent, signs, alpha, len(kernel.shape) == 2)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         latent = latent.reshape(*latent.shape[:2], 1, -1)
     elif isinstance(layer, keras.layers.Conv2DTranspose):
@@ -143,12 +143,3 @@ def kernel_of(layer: Any) -> Kernel | None:
 def four_dimensions(kernel: Floats) -> Floats:
     """A dense kernel as one of 1×1, a one-dimensional convolution's as one of a single row."""
     return kernel.reshape((1,) * (4 - kernel.ndim) + kernel.shape)
-
-
-def _scales(latent: Floats, scaling: str) -> Floats:
-    magnitudes = np.abs(latent)
-    if scaling == "none":
-        return np.ones(latent.shape[3], np.float32)
-    if scaling == "tensor":
-        return np.full(latent.shape[3], magnitudes.mean(), np.float32)
-    return magnitudes.mean(axis=(0, 1, 2))

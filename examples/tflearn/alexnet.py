@@ -6,7 +6,8 @@ python examples/tflearn/alexnet.py --scheme xnor --data flowers17 --epochs 100
 from common import options, train
 
 from bnn_tf.frontends.tflearn import tflearn
-from bnn_tf.frontends.tflearn_networks import SCHEMES, conv_block, dense_block
+from bnn_tf.frontends.tflearn_networks import conv_block, dense_block
+from bnn_tf.models import SCHEMES
 
 
 def alexnet(x, scheme, classes, width=1.0):

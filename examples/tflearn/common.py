@@ -8,7 +8,7 @@ import numpy as np
 from bnn_tf import data
 from bnn_tf.frontends import tflearn_training
 from bnn_tf.frontends.tflearn import tflearn
-from bnn_tf.frontends.tflearn_networks import SCHEMES
+from bnn_tf.models import SCHEMES
 
 
 def options(description, *, data_set, epochs, batch_size=128):

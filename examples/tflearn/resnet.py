@@ -6,7 +6,7 @@ python examples/tflearn/resnet.py --scheme bwn --blocks 2 --data cifar10 --epoch
 from common import options, train
 
 from bnn_tf.frontends.tflearn import binary_residual_block, tflearn
-from bnn_tf.frontends.tflearn_networks import SCHEMES
+from bnn_tf.models import SCHEMES
 
 
 def resnet(x, scheme, classes, blocks=2, width=1.0):

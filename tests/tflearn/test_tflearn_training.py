@@ -15,7 +15,7 @@ from conftest import ROOT
 from bnn_tf import data
 from bnn_tf.frontends import tflearn_training
 from bnn_tf.frontends.tflearn import binary_residual_block, lenet, tflearn
-from bnn_tf.frontends.tflearn_networks import SCHEMES
+from bnn_tf.models import SCHEMES
 
 pytest_plugins = ["tflearn_fixtures"]
 
