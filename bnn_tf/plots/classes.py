@@ -1,7 +1,6 @@
 """How well each class is told from the others."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,15 @@ from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.plots.style import (
-    colour,
+    beside,
     legend_below,
-    marker,
     new_figure,
     numbers,
     panels,
     percent_axis,
     plain,
     require,
+    series,
     soft_grid,
 )
 
@@ -130,8 +129,8 @@ def class_scores(
             )
         if ((shares < 0) | (shares > 1)).any():
             raise ArgumentError(f"class_scores: the figures of {label!r} must lie in 0..1. Got {shares.tolist()}.")
-        style: dict[str, Any] = {"color": colour(index), "marker": marker(index), "linestyle": "none", "alpha": 0.85}
-        axes.plot(shares, places + _beside(index, len(scores)), label=plain(label), **style)
+        offset = beside(index, len(scores), 0.6)
+        axes.plot(shares, places + offset, alpha=0.85, label=plain(label), **series(index, 6, "none"))
     axes.set_yticks(places, [plain(name) for name in class_names], fontsize="small")
     axes.set_ylim(len(class_names) - 0.4, -0.6)
     axes.set_xlabel(plain(what))
@@ -140,8 +139,3 @@ def class_scores(
     soft_grid(axes)
     legend_below(figure)
     return figure
-
-
-def _beside(index: int, count: int) -> float:
-    """How far from the middle of its line a series stands, so that equal figures don't hide each other."""
-    return 0.6 * ((index + 0.5) / count - 0.5)

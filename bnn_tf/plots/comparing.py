@@ -11,15 +11,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.plots.style import (
-    colour,
+    beside,
     legend_below,
     line,
-    marker,
     new_figure,
     panels,
     percent_axis,
     plain,
     require,
+    series,
     soft_grid,
 )
 
@@ -47,25 +47,22 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
     >>> accuracies({"digits": {"bwn": {"×1": (0.98, 0.002), "×2": (0.99, 0.001)}}}, joined=True).savefig("accuracy.png")
     """
     require("accuracies", "panels", panels)
-    places = {name: list(dict.fromkeys(p for one in series.values() for p in one)) for name, series in panels.items()}
+    places = {name: list(dict.fromkeys(p for one in lines.values() for p in one)) for name, lines in panels.items()}
     widths = [max(4.0, 0.9 * len(names) + 1.5) for names in places.values()]
     figure = new_figure(max(6.0, sum(widths)), 5, title)
     grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
-    names = list(dict.fromkeys(name for series in panels.values() for name in series))
-    for axes, (panel, series) in zip(grid, panels.items(), strict=True):
-        for name, values in series.items():
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    for axes, (panel, lines) in zip(grid, panels.items(), strict=True):
+        for name, values in lines.items():
             index = names.index(name)
-            # Beside each other, so that no error bar hides another.
-            offset = (0.2 if joined else 0.5) * ((index + 0.5) / len(names) - 0.5)
+            offset = beside(index, len(names), 0.2 if joined else 0.5)
             axes.errorbar(
                 [places[panel].index(place) + offset for place in values],
                 [100 * mean for mean, _ in values.values()],
                 [np.nan if deviation is None else 100 * deviation for _, deviation in values.values()],
-                color=colour(index),
-                marker=marker(index),
-                linestyle=line(index) if joined else "none",
                 capsize=3,
                 label=plain(name),
+                **series(index, 6, line(index) if joined else "none"),
             )
         axes.set_xticks(
             range(len(places[panel])), [plain(place) for place in places[panel]], rotation=0 if joined else 20
@@ -141,13 +138,7 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     for index, group in enumerate(groups):
         own = [points[name] for name, of in networks.items() if of.get("group", name) == group]
         if own:
-            style: dict[str, Any] = {
-                "color": colour(index),
-                "marker": marker(index),
-                "linestyle": "none",
-                "markersize": 8,
-            }
-            axes.plot(*zip(*own, strict=True), label=plain(group), **style)
+            axes.plot(*zip(*own, strict=True), label=plain(group), **series(index, 8, "none"))
     for name, place in points.items():
         height = -11 if _is_below(place, list(points.values())) else 5
         axes.annotate(plain(name), place, xytext=(6, height), textcoords="offset points", fontsize="small")

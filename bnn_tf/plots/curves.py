@@ -12,12 +12,12 @@ from bnn_tf.plots.style import (
     COLOURS,
     colour,
     line,
-    marker,
     numbers,
     panels,
     percent_axis,
     plain,
     require,
+    series,
     soft_grid,
     whole_numbers,
 )
@@ -54,13 +54,7 @@ def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
         epochs = np.arange(1, len(history["loss"]) + 1)
         every = max(1, len(epochs) // _MOST_MARKERS)
         for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
-            style: dict[str, Any] = {
-                "color": colour(index),
-                "marker": marker(index),
-                "markersize": 4,
-                "markevery": every,
-            }
-            axes.plot(epochs, history[f"val_{metric}"], label=plain(label), **style)
+            axes.plot(epochs, history[f"val_{metric}"], markevery=every, label=plain(label), **series(index))
             axes.plot(epochs, history[metric], color=colour(index), linewidth=0.8, linestyle="--")
     for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
         axes.set_xlabel("epoch")
@@ -117,13 +111,7 @@ def sign_flips(flips: Mapping[str, Mapping[int, float] | Sequence[float]], *, ti
         by_epoch = of if isinstance(of, Mapping) else dict(enumerate(of, 1))
         shares = numbers("sign_flips", f"what belongs to {label!r}", by_epoch.values())
         lowest = min([lowest, *shares[shares > 0]])
-        style: dict[str, Any] = {
-            "color": colour(index),
-            "marker": marker(index),
-            "linestyle": line(index),
-            "markersize": 4,
-        }
-        axes.plot(list(by_epoch), shares, label=plain(label), **style)
+        axes.plot(list(by_epoch), shares, label=plain(label), **series(index, linestyle=line(index)))
     # Rates of change lie decades apart, and an epoch that flips nothing has a place as well.
     axes.set_yscale("symlog", linthresh=lowest)
     axes.set_ylim(bottom=0)

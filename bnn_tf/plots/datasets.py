@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import colour, hatch, legend_below, marker, panels, plain, soft_grid
+from bnn_tf.plots.style import beside, colour, hatch, legend_below, panels, plain, series, soft_grid
 
 if TYPE_CHECKING:
     from bnn_tf.data import Dataset
@@ -48,7 +48,7 @@ def class_counts(dataset: "Dataset", title: str = "") -> Figure:
             "edgecolor": "white",
             "linewidth": 0.5,
         }
-        axes.barh(places + 0.4 * (index - 0.5), counts, 0.4, label=label, **style)
+        axes.barh(places + beside(index, 2), counts, 0.4, label=label, **style)
     axes.set_yticks(places, [plain(name) for name in dataset.class_names], fontsize="small")
     axes.set_ylim(dataset.classes - 0.4, -0.6)
     axes.set_xlabel("images")
@@ -187,14 +187,8 @@ def _scatter(
     for index, label in enumerate(shown):
         own = points[labels == label]
         if len(own):
-            style: dict[str, Any] = {
-                "color": colour(index),
-                "marker": marker(index),
-                "linestyle": "none",
-                "markersize": 4,
-                "alpha": 0.7,
-            }
-            axes.plot(own[:, 0], own[:, 1], label=plain(dataset.class_names[label]), **style)
+            name = plain(dataset.class_names[label])
+            axes.plot(own[:, 0], own[:, 1], alpha=0.7, label=name, **series(index, linestyle="none"))
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     some = "class" if len(shown) == dataset.classes else f"{len(shown)} of {dataset.classes} classes"

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError, unknown_name
-from bnn_tf.plots.style import colour, hatch, line, marker, new_figure, plain, require, soft_grid
+from bnn_tf.plots.style import beside, colour, hatch, line, new_figure, plain, require, series, soft_grid
 from bnn_tf.plots.style import panels as new_panels
 
 
@@ -43,7 +43,7 @@ def throughput(
     axes = figure.subplots()
     width = 0.8 / len(series)
     for index, (label, rates) in enumerate(series.items()):
-        places = [place + (index - (len(series) - 1) / 2) * width for place in range(len(layers))]
+        places = [place + beside(index, len(series)) for place in range(len(layers))]
         known = [(place, rate) for place, rate in zip(places, rates, strict=True) if rate]
         style: dict[str, Any] = {"color": colour(index), "hatch": hatch(index), "edgecolor": "white", "linewidth": 0.3}
         axes.bar([p for p, _ in known], [r for _, r in known], width, label=plain(label), **style)
@@ -125,12 +125,7 @@ def growth(panels: Mapping[str, tuple[Sequence[float], Mapping[str, Sequence[flo
     figure, grid = new_panels(len(panels), 2, (5.5, 4.2), title)
     for axes, (label, (values, ops)) in zip(grid, panels.items(), strict=True):
         for index, (name, seconds) in enumerate(ops.items()):
-            style: dict[str, Any] = {
-                "color": colour(index),
-                "marker": marker(index),
-                "markersize": 4,
-                "linestyle": line(index),
-            }
+            style = series(index, linestyle=line(index))
             axes.plot(values, [1e6 * s for s in seconds], label=plain(name), **style)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")

@@ -40,6 +40,16 @@ def hatch(index: int) -> str:
     return HATCHES[index % len(HATCHES)]
 
 
+def series(index: int, size: float = 4, linestyle: Any = "-") -> dict[str, Any]:
+    """How the points of the series with this index are drawn: their markers, of that size, and what joins them."""
+    return {"color": colour(index), "marker": marker(index), "markersize": size, "linestyle": linestyle}
+
+
+def beside(index: int, count: int, width: float = 0.8) -> float:
+    """How far from its place the one of `count` series stands, so that none hides another; all take `width`."""
+    return width * ((index + 0.5) / count - 0.5)
+
+
 def plain(text: object) -> str:
     """Text that matplotlib shows unchanged: dollars begin no formula, an underscore keeps its place in the legend."""
     escaped = str(text).replace("$", r"\$")
