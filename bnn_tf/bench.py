@@ -31,7 +31,7 @@ _SECONDS = 0.05  # a round and op, at least
 _SHORT, _LONG = 4, 12  # ops in the two graphs
 # The Python call is 0.1 ms. Beside slower ops it is small, and fewer repetitions do; beside the slowest it is nothing.
 _SLOW, _SLOWEST = 0.005, 0.1
-_PATIENCE = 3.0
+_PATIENCE, _FEWEST = 3.0, 5  # seconds, rounds: what single times say by chance doesn't count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,12 +239,15 @@ class Repeated:
         return self._clock() - start
 
     def _check_linear(self) -> None:
-        """On a busy machine single times say little: the best ones get some time to agree."""
+        """On a busy machine single times say little: the best of several get some time to agree."""
         best, until = dict.fromkeys(self._graphs, float("inf")), time.perf_counter() + _PATIENCE
-        while time.perf_counter() < until:
+        for taken in itertools.count(1):
             best = {count: min(seconds, self._time(count)) for count, seconds in best.items()}
-            if is_linear(best):
+            late = time.perf_counter() > until
+            if (late or taken >= _FEWEST) and is_linear(best):
                 return
+            if late:
+                break
         times = ", ".join(f"{count}: {seconds * 1e6:.0f}" for count, seconds in sorted(best.items()))
         raise NotLinearError(
             "The time of an op repeated in one graph must grow with the repetitions. Got, in us for each number of "
