@@ -1,8 +1,11 @@
 """`bnn-tf report`: what runs left is on the page, whatever state they are in, and the page works in a browser."""
 
+import io
 import json
 import re
 import shutil
+import struct
+import zipfile
 from html.parser import HTMLParser
 
 import keras
@@ -152,6 +155,20 @@ class TestContent:
         assert "&lt;script&gt;document.title" in text
 
 
+def zipped(method=0, flags=0, size=2):
+    """A checkpoint whose entry says of itself what it isn't."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(training.training_folder.STATE, b"\x07\x07")  # which deflate doesn't begin with
+    data = bytearray(file.getvalue())
+    of_entry, in_directory = 0, data.index(b"PK\x01\x02")
+    for at in (of_entry + 6, in_directory + 8):
+        data[at : at + 4] = struct.pack("<HH", flags, method)
+    for at in (of_entry + 18, in_directory + 20):
+        data[at : at + 8] = struct.pack("<II", size, size)
+    return bytes(data)
+
+
 class TestDamage:
     @pytest.fixture
     def copy(self, runs, tmp_path):
@@ -184,11 +201,23 @@ class TestDamage:
             ("short/config.json", None, "short: config.json is missing"),
             ("short/metrics.jsonl", b'{"epoch": 1, "lo', "short: metrics.jsonl is damaged"),
             ("short/metrics.jsonl", b'{"epoch": 1}\n', "short: metrics.jsonl is damaged: it lacks accuracy, loss, "),
+            ("short/metrics.jsonl", b"[5]", "short: metrics.jsonl is damaged"),
+            ("short/metrics.jsonl", b'{"loss": 1%s}' % (b"0" * 400), "short: metrics.jsonl is damaged"),
+            (
+                "short/metrics.jsonl",
+                json.dumps(dict.fromkeys(_FIGURES, 1e999)).encode(),
+                "short: metrics.jsonl is damaged",
+            ),
             ("short/metrics.jsonl", None, "short: metrics.jsonl is missing or empty"),
             ("short/last.keras", b"PK", "short: last.keras is damaged"),
+            ("short/last.keras", zipped(method=99), "short: last.keras is damaged"),  # an unknown compression
+            ("short/last.keras", zipped(method=8), "short: last.keras is damaged"),  # compressed, it says
+            ("short/last.keras", zipped(flags=1), "short: last.keras is damaged"),  # encrypted, it says
+            ("short/last.keras", zipped(size=1 << 20), "short: last.keras is damaged"),  # the end is missing
             ("short/last.keras", None, "short: unfinished: there is no last.keras yet"),
             ("comparison/results.json", b'{"grid": {}}', "comparison: results.json is damaged: KeyError"),
             ("evaluation/results.json", b'{"confusion_matrix": [[1]], "classes": []', "evaluation: results.json is "),
+            ("evaluation/results.json", b'{"confusion_matrix": [[1%s]]}' % (b"0" * 20), "evaluation: results.json is "),
             ("evaluation/results.json", b"{}", "evaluation: results.json describes neither a comparison nor an eval"),
             ("evaluation/results.json", b"\xff\xfe", "evaluation: results.json is damaged: it isn't JSON"),
         ],
@@ -231,6 +260,8 @@ class TestDamage:
         ("values", "reason"),
         [
             ({"accuracy": "high"}, "accuracy is 'high'"),
+            ({"train_seconds": 10**400}, "000"),
+            ({"width": float("inf")}, "width is inf"),
             ({"model": ["lenet"]}, "model is ['lenet']"),
             ({"images_per_second": {}}, "images_per_second is {}"),
             ({"history": {"loss": [1.0]}}, "a history lacks figures"),

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bnn_tf.reporting.tables import is_figure
 from bnn_tf.training.metrics import ClassMetrics
 from bnn_tf.training.rows import Row, row_from_json
 from bnn_tf.training.run_folder import RESULTS
 from bnn_tf.training.training_folder import BEST, CONFIG, LAST, METRICS_JSONL, STATE, History
 
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+# How reading a file ends that isn't whole, or isn't ours: the zip format alone has seven of these.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class DamagedError(ValueError):
@@ -203,7 +218,7 @@ def _history(path: Path) -> History:
         history = {name: [_number(row[name]) for row in rows] for name in rows[0] if name != "epoch"} if rows else {}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except _UNREADABLE:
         raise DamagedError(f"{path.name} is damaged") from None
     if rows and not set(_FIGURES) <= set(history):
         raise DamagedError(f"{path.name} is damaged: it lacks {', '.join(sorted(set(_FIGURES) - set(history)))}")
@@ -211,7 +226,10 @@ def _history(path: Path) -> History:
 
 
 def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+    number = float("nan") if value is None else float(value)
+    if not math.isnan(number) and not is_figure(number):
+        raise ValueError(f"a figure is {number}")
+    return number
 
 
 def _state(path: Path) -> dict[str, Any]:
@@ -220,7 +238,7 @@ def _state(path: Path) -> dict[str, Any]:
             state = json.loads(archive.read(STATE))
     except FileNotFoundError:
         raise DamagedError(f"unfinished: there is no {path.name} yet") from None
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, RecursionError):
+    except _UNREADABLE:
         raise DamagedError(f"{path.name} is damaged") from None
     if not isinstance(state, dict):
         raise DamagedError(f"{path.name} is damaged")
@@ -242,7 +260,7 @@ def read_results(name: str, path: Path) -> ComparisonRun | EvaluationRun:
         if "first" in content:
             pair = _evaluated(content["first"]), _evaluated(content["second"])
             return EvaluationRun(name, path, pair, float(content["p_value"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise DamagedError(f"{RESULTS} is damaged: {type(error).__name__} {error}") from None
     raise DamagedError(f"{RESULTS} describes neither a comparison nor an evaluation")
 
@@ -262,13 +280,14 @@ def _check_row(row: Row) -> None:
         if not isinstance(getattr(row, name), str):
             raise ValueError(f"{name} is {getattr(row, name)!r}")
     for name in ("accuracy", "top_5", "width", "packed_bytes", "float_bytes", "train_seconds"):
-        if not isinstance(getattr(row, name), int | float):
+        if not is_figure(getattr(row, name)):
             raise ValueError(f"{name} is {getattr(row, name)!r}")
-    if row.images_per_second is not None and not isinstance(row.images_per_second, int | float):
+    if row.images_per_second is not None and not is_figure(row.images_per_second):
         raise ValueError(f"images_per_second is {row.images_per_second!r}")
     if row.history and not set(_FIGURES) <= set(row.history):
         raise ValueError("a history lacks figures")
-    if not all(isinstance(value, int | float) for values in row.history.values() for value in values):
+    values = [value for several in row.history.values() for value in several]
+    if not all(is_figure(value) or (isinstance(value, float) and math.isnan(value)) for value in values):
         raise ValueError("a history holds what is no number")
 
 

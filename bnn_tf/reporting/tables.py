@@ -1,6 +1,5 @@
 """Tables as the page shows and sorts them."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +44,8 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) 
 
 # Settings are nested three deep; a damaged file may hold anything.
 _DEEPEST = 8
+# Means and axes of such numbers are finite.
+_LARGEST = 1e300
 MISSING = Cell("–", None)
 
 
@@ -53,9 +54,14 @@ def text(value: Any, link: str | None = None) -> Cell:
     return MISSING if value is None else Cell(str(value), str(value), link)
 
 
+def is_figure(value: Any) -> bool:
+    """Whether it is a number that can be computed with and drawn: JSON's may be too long for a float."""
+    return isinstance(value, int | float) and abs(value) <= _LARGEST
+
+
 def number(value: Any, form: str = ",.10g") -> Cell:
     """A number in a format; what isn't one is missing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not is_figure(value):
         return MISSING
     return Cell(format(value, form), float(value))
 
