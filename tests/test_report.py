@@ -26,7 +26,8 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tables, self.texts, self.tags, self.sources, self.addresses = {}, [], [], [], []
+        self.tables, self.texts, self.tags, self.classes, self.addresses = {}, [], [], [], []
+        self.pictures = {}  # what stands for each in words, and its address
         self._cell = None
         self.feed(text)
 
@@ -34,8 +35,9 @@ class Page(HTMLParser):
         self.tags.append(tag)
         named = dict(attributes)
         self.addresses += [named[name] for name in ("src", "href", "srcset", "action", "data") if name in named]
+        self.classes += named.get("class", "").split()
         if tag == "img":
-            self.sources.append(named["src"])
+            self.pictures[named["alt"]] = named["src"]
         if tag == "table":
             self._rows = []
         elif tag == "tr":
@@ -136,12 +138,16 @@ class TestContent:
         assert f"{keras.__version__}" in read.text
 
     def test_pictures_are_inside(self, read):
-        assert all(source.startswith("data:image/png;base64,iVBOR") for source in read.sources)
-        captions = " ".join(read.texts)
-        for caption in ("learning curves", "kernels of conv1", "kernels of conv2", "signs changed"):
-            assert caption in captions, caption
-        for caption in ("accuracy against its costs", "confusion matrix of first", "score of each class"):
-            assert caption in captions, caption
+        assert all(source.startswith("data:image/png;base64,iVBOR") for source in read.pictures.values())
+        assert "missing" not in read.classes
+        trainings = {
+            f"{caption} of {run}"
+            for caption in ("learning curves", "kernels of conv1", "kernels of conv2", "signs changed")
+            for run in ("short", "long", "cross/fold1", "cross/fold2")
+        }
+        evaluations = {f"score of each class of {run}" for run in ("evaluation", "evaluation-of-one")}
+        evaluations |= {f"confusion matrix of {model} of evaluation" for model in ("first", "second")}
+        assert read.pictures.keys() >= {"accuracy against its costs of comparison", *trainings, *evaluations}
 
     def test_nothing_outside_is_named(self, page, read):
         text = page.read_text(encoding="utf-8")
@@ -242,7 +248,7 @@ class TestDamage:
     def test_a_damaged_model_costs_its_kernels_alone(self, copy):
         (copy / "short" / "best.keras").write_bytes(b"nothing")
         page = Page(write_report(copy / "short").read_text(encoding="utf-8"))
-        assert re.search(r"best\.keras: .*best.keras", page.text) and len(page.sources) == 2
+        assert re.search(r"best\.keras: .*best.keras", page.text) and len(page.pictures) == 2
 
     def test_what_is_wrong_inside(self, copy):
         """Values of other types end as a remark or a dash, never as a traceback."""
