@@ -50,4 +50,4 @@ CASES = (
     Case("alexnet", "bwn", "alexnet", ("packed", "tensorflow"), {}, {"binarize_last": True}),
     Case("vgg16", "bwn", "vgg16", ("packed", "tensorflow"), {}, {"binarize_last": True}),
 )
-TINY = Case("lenet", "xnor", "lenet", ("packed", "tensorflow", "composed"), {"width": 0.25})
+TINY = Case("lenet", "xnor", "lenet", ("packed", "tensorflow", "openvino_int8", "composed"), {"width": 0.25})

@@ -34,7 +34,7 @@ def make(case: Case, folder: Path) -> None:
         np.save(folder / f"{name}.npy", np.asarray(model(x, training=False)))
     made = {
         "input": binary.input_shape[1:],
-        "bytes": {"packed": packed.bytes, "float": 4 * beside.count_params(), "own_float": 4 * binary.count_params()},
+        "bytes": {"packed": packed.bytes, "own_float": 4 * binary.count_params()},
         "float16_bytes": bnn_tf.pack(binary, folder / "float16.bnn", float16=True).bytes,
     }
     (folder / "made.json").write_text(json.dumps(made), encoding="utf-8")
