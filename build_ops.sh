@@ -103,17 +103,25 @@ enter_environment() {
   export PYTHONNOUSERSITE=1
 }
 
-build_requirements() {
-  python - <<'PYTHON'
+# The list of requirements in pyproject.toml that the names of its tables lead to, one a line.
+requirements() {
+  python - "$@" <<'PYTHON'
+import sys
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     from pip._vendor import tomli as tomllib
 with open("pyproject.toml", "rb") as file:
-    print("\n".join(tomllib.load(file)["build-system"]["requires"]))
-with open("cmake/build_backend.py") as file:
-    print(*(line.split('"')[1] for line in file if line.startswith("TENSORFLOW = ")))
+    found = tomllib.load(file)
+for name in sys.argv[1:]:
+    found = found[name]
+print(*found, sep="\n")
 PYTHON
+}
+
+build_requirements() {
+  requirements build-system requires
+  sed -n 's/^TENSORFLOW = "\(.*\)"$/\1/p' cmake/build_backend.py
 }
 
 # The package in editable form with all that its tests and checks need. Built without isolation: that would install TensorFlow
@@ -234,22 +242,10 @@ lint() {
   mypy
 }
 
-# What an extra of pyproject.toml asks for, without the package itself, which is there.
-extra_requirements() {
-  python - "$1" <<'PYTHON'
-import sys
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    from pip._vendor import tomli as tomllib
-with open("pyproject.toml", "rb") as file:
-    print("\n".join(tomllib.load(file)["project"]["optional-dependencies"][sys.argv[1]]))
-PYTHON
-}
-
 docs() {
   prepare
-  python -m pip install --quiet --requirement <(extra_requirements docs)
+  # Not the package itself, which is there.
+  python -m pip install --quiet --requirement <(requirements project optional-dependencies docs)
   say "Documentation"
   NO_MKDOCS_2_WARNING=1 python -m mkdocs --quiet build --strict --clean
   printf 'build/site/index.html; with search: python -m http.server --directory build/site\n'

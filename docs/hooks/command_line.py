@@ -9,17 +9,22 @@ from bnn_tf import cli
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command, by its name."""
-    actions = cli.make_parser()._actions
-    return next(dict(action.choices) for action in actions if isinstance(action, argparse._SubParsersAction))
+    return dict(_commands().choices)
 
 
 def markdown() -> str:
     """A section for each command: what it does, and a table for each group of its options."""
-    return "\n\n".join(_section(name, parser) for name, parser in commands().items())
+    found = _commands()
+    return "\n\n".join(_section(found.choices[each.dest], each) for each in found._choices_actions)
 
 
-def _section(name: str, parser: argparse.ArgumentParser) -> str:
-    parts = [f"## `bnn-tf {name}`", _sentence(parser, name)]
+def _commands() -> Any:
+    actions = cli.make_parser()._actions
+    return next(action for action in actions if isinstance(action, argparse._SubParsersAction))
+
+
+def _section(parser: argparse.ArgumentParser, command: argparse.Action) -> str:
+    parts = [f"## `bnn-tf {command.dest}`", _sentence(parser.description or command.help or "")]
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
         if actions:
@@ -28,10 +33,8 @@ def _section(name: str, parser: argparse.ArgumentParser) -> str:
     return "\n\n".join(parts)
 
 
-def _sentence(parser: argparse.ArgumentParser, name: str) -> str:
-    helps = next(action for action in cli.make_parser()._actions if isinstance(action, argparse._SubParsersAction))
-    short = next(choice.help for choice in helps._choices_actions if choice.dest == name)
-    text = " ".join((parser.description or short or "").split())
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
     return text[0].upper() + text[1:].rstrip(".") + "."
 
 
