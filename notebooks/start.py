@@ -60,14 +60,13 @@ def _load(name: str, options: dict[str, Any]) -> data.Dataset | None:
     if name not in data.list_datasets():
         return data.load(str(folder / name), **options) if (folder / name).is_dir() else None
     source = data.source(name)
-    if all((folder / file).exists() or (folder / file.removesuffix(".gz")).exists() for file in source.files):
+    here = all((folder / file).exists() or (folder / file.removesuffix(".gz")).exists() for file in source.files)
+    if not here and not (THOROUGH and source.downloaded):
+        return None
+    try:
         return data.load(name, **options)
-    if THOROUGH and source.downloaded:
-        try:
-            return data.load(name, **options)
-        except data.MissingDataError:
-            return None
-    return None
+    except data.MissingDataError:  # nor can they be downloaded
+        return None
 
 
 def _drawn(dataset: data.Dataset, part: str, count: int | None) -> data.Dataset:
