@@ -161,21 +161,24 @@ TEST(RuntimeFile, RefusesGraphs) {
   }
 }
 
-TEST(RuntimeFile, RefusesBitsWithoutWeights) {
-  for (const size_t where : {size_t{0}, size_t{1}}) {  // behind the last weight of a run; in a lane without a filter
-    std::vector<uint32_t> bits(16);
-    bits[where == 0 ? 0 : 9] = where == 0 ? 1u << 20 : 1u;
-    PackedBuilder b({20});
-    b.Node("binary_dense", {-1},
-           R"("bits": )" + b.Tensor("bits", {1, 1, 20, 9}, bits) + R"(, "alpha": )" + b.Vector(std::vector<float>(9, 1)) +
-               R"(, "bias": null, "activation": null)");
-    ExpectRefused(b.Build(), "bits set where its kernel has no weights");
-  }
+// A dense layer of 20 inputs with these bits.
+std::string DenseOfBits(int64_t units, const std::vector<uint32_t>& bits) {
   PackedBuilder b({20});
   b.Node("binary_dense", {-1},
-         R"("bits": )" + b.Tensor("bits", {1, 1, 20, 17}, std::vector<uint32_t>(16)) + R"(, "alpha": )" +
-             b.Vector(std::vector<float>(17, 1)) + R"(, "bias": null, "activation": null)");
-  ExpectRefused(b.Build(), "its bits take 64 bytes. Expected 128");
+         R"("bits": )" + b.Tensor("bits", {1, 1, 20, units}, bits) + R"(, "alpha": )" + b.Vector(std::vector<float>(units, 1)) +
+             R"(, "bias": null, "activation": null)");
+  return b.Build();
+}
+
+TEST(RuntimeFile, RefusesBitsWithoutWeights) {
+  std::vector<uint32_t> bits(16);
+  EXPECT_EQ(LoadError(DenseOfBits(9, bits)), "");
+  bits[0] = 1u << 20;
+  ExpectRefused(DenseOfBits(9, bits), "bits set where its kernel has no weights");  // behind the last weight of a run
+  bits[0] = 0;
+  bits[9] = 1;
+  ExpectRefused(DenseOfBits(9, bits), "bits set where its kernel has no weights");  // in a lane without a filter
+  ExpectRefused(DenseOfBits(17, bits), "its bits take 64 bytes. Expected 128");
 }
 
 TEST(RuntimeFile, RefusesPaths) {
