@@ -77,67 +77,64 @@ inline __attribute__((always_inline)) void ForBlocks(int64_t channels, const F& 
   if (c < channels) block(c, channels - c);
 }
 
-void MaxRow(const WindowRow& row) {
+// Calls `window(taps, x, y)` for every output of a row: the taps inside, what the first of them sees, and where the output goes.
+template <typename F>
+inline __attribute__((always_inline)) void ForWindows(const WindowRow& row, const F& window) {
   for (int64_t q = 0; q < row.axis->out; ++q) {
     const Axis::Range taps = row.inside[q];
-    const float* x = row.x + row.axis->At(q, taps.first) * row.channels;
-    const int64_t step = row.axis->dilation * row.channels;
-    float* y = row.y + q * row.channels;
+    window(taps, row.x + row.axis->At(q, taps.first) * row.channels, row.y + q * row.channels);
+  }
+}
+
+// Calls `tap(x, i, j)` for every tap (i, j) of a window, counted from the first one inside, which sees `x`.
+template <typename F>
+inline __attribute__((always_inline)) void ForTaps(const WindowRow& row, const Axis::Range& taps, const float* x, const F& tap) {
+  const int64_t step = row.axis->dilation * row.channels, columns = taps.last - taps.first;
+  for (int64_t i = 0; i < row.rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) tap(x + i * row.row_stride + j * step, i, j);
+  }
+}
+
+void MaxRow(const WindowRow& row) {
+  ForWindows(row, [&](const Axis::Range& taps, const float* x, float* y) __attribute__((always_inline)) {
     ForBlocks(row.channels, [&](int64_t c, int64_t n) __attribute__((always_inline)) {
       float best[kBlock];
-      for (int64_t i = 0; i < n; ++i) best[i] = x[c + i];
-      for (int64_t r = 0; r < row.rows; ++r) {
-        for (int64_t tap = 0; tap < taps.last - taps.first; ++tap) {
-          const float* at = x + r * row.row_stride + tap * step + c;
-          for (int64_t i = 0; i < n; ++i) best[i] = best[i] < at[i] ? at[i] : best[i];
-        }
-      }
-      for (int64_t i = 0; i < n; ++i) y[c + i] = best[i];
+      for (int64_t k = 0; k < n; ++k) best[k] = x[c + k];
+      ForTaps(row, taps, x + c, [&](const float* at, int64_t, int64_t) __attribute__((always_inline)) {
+        for (int64_t k = 0; k < n; ++k) best[k] = best[k] < at[k] ? at[k] : best[k];
+      });
+      for (int64_t k = 0; k < n; ++k) y[c + k] = best[k];
     });
-  }
+  });
 }
 
 void AverageRow(const WindowRow& row) {
-  for (int64_t q = 0; q < row.axis->out; ++q) {
-    const Axis::Range taps = row.inside[q];
-    const float* x = row.x + row.axis->At(q, taps.first) * row.channels;
-    const int64_t step = row.axis->dilation * row.channels;
+  ForWindows(row, [&](const Axis::Range& taps, const float* x, float* y) __attribute__((always_inline)) {
     const float count = static_cast<float>(row.rows * (taps.last - taps.first));
-    float* y = row.y + q * row.channels;
     ForBlocks(row.channels, [&](int64_t c, int64_t n) __attribute__((always_inline)) {
       float sum[kBlock];
-      for (int64_t i = 0; i < n; ++i) sum[i] = 0;
-      for (int64_t r = 0; r < row.rows; ++r) {
-        for (int64_t tap = 0; tap < taps.last - taps.first; ++tap) {
-          const float* at = x + r * row.row_stride + tap * step + c;
-          for (int64_t i = 0; i < n; ++i) sum[i] += at[i];
-        }
-      }
-      for (int64_t i = 0; i < n; ++i) y[c + i] = sum[i] / count;
+      for (int64_t k = 0; k < n; ++k) sum[k] = 0;
+      ForTaps(row, taps, x + c, [&](const float* at, int64_t, int64_t) __attribute__((always_inline)) {
+        for (int64_t k = 0; k < n; ++k) sum[k] += at[k];
+      });
+      for (int64_t k = 0; k < n; ++k) y[c + k] = sum[k] / count;
     });
-  }
+  });
 }
 
 void DepthwiseRow(const WindowRow& row, const float* weights, int64_t weight_stride) {
-  for (int64_t q = 0; q < row.axis->out; ++q) {
-    const Axis::Range taps = row.inside[q];
-    const float* x = row.x + row.axis->At(q, taps.first) * row.channels;
+  ForWindows(row, [&](const Axis::Range& taps, const float* x, float* y) __attribute__((always_inline)) {
     const float* w = weights + taps.first * row.channels;
-    const int64_t step = row.axis->dilation * row.channels;
-    float* y = row.y + q * row.channels;
     ForBlocks(row.channels, [&](int64_t c, int64_t n) __attribute__((always_inline)) {
       float sum[kBlock];
-      for (int64_t i = 0; i < n; ++i) sum[i] = 0;
-      for (int64_t r = 0; r < row.rows; ++r) {
-        for (int64_t tap = 0; tap < taps.last - taps.first; ++tap) {
-          const float* at = x + r * row.row_stride + tap * step + c;
-          const float* by = w + r * weight_stride + tap * row.channels + c;
-          for (int64_t i = 0; i < n; ++i) sum[i] += at[i] * by[i];
-        }
-      }
-      for (int64_t i = 0; i < n; ++i) y[c + i] = sum[i];
+      for (int64_t k = 0; k < n; ++k) sum[k] = 0;
+      ForTaps(row, taps, x + c, [&](const float* at, int64_t i, int64_t j) __attribute__((always_inline)) {
+        const float* by = w + i * weight_stride + j * row.channels + c;
+        for (int64_t k = 0; k < n; ++k) sum[k] += at[k] * by[k];
+      });
+      for (int64_t k = 0; k < n; ++k) y[c + k] = sum[k];
     });
-  }
+  });
 }
 
 void Normalize(const float* x, int64_t n, int64_t radius, float alpha, float bias, float* sums, float* y) {
