@@ -50,14 +50,12 @@ std::string Lower(std::string text) {
 
 bool Known(int64_t size) { return size != kUnknown; }
 
-// The product of the known sizes, or a value above `limit` where it would be larger.
+// The product of the sizes that are neither 0 nor unknown, or a value above `limit` where it would be larger. Not simply 0 for a
+// size of 0: others multiply the sizes in their own order.
 int64_t ProductUpTo(int64_t limit, std::initializer_list<int64_t> sizes) {
   int64_t product = 1;
   for (int64_t size : sizes) {
-    if (size == 0) return 0;
-  }
-  for (int64_t size : sizes) {
-    if (!Known(size)) continue;
+    if (!Known(size) || size == 0) continue;
     if (size > limit / product) return limit + 1;
     product *= size;
   }
@@ -80,8 +78,8 @@ Message CheckSizes(const std::string& op, const ConvGeometry& g) {
         std::tuple{"the kernel", g.h.kernel, g.w.kernel, Known(g.channels) ? g.group_channels() : kUnknown, g.filters},
         std::tuple{"the output", g.batch, g.h.out, g.w.out, g.filters}}) {
     if (ProductUpTo(kMaxElements, {a, b, c, d}) > kMaxElements) {
-      return Say(op, what, " would have more than 2^56 elements. Got ", Shape(std::array<int64_t, 4>{a, b, c, d}),
-                 ". Split the batch, or check the shapes.");
+      return Say(op, what, " would have more than 2^56 elements", a && b && c && d ? "" : " but for its sizes of 0", ". Got ",
+                 Shape(std::array<int64_t, 4>{a, b, c, d}), ". Split the batch, or check the shapes.");
     }
   }
   return {};

@@ -305,6 +305,13 @@ TEST(Geometry, SizesWhoseProductOverflowsAreRefused) {
        "BinaryConv2D: the output would have more than 2^56 elements. Got [1073741824, 8, 8, 1073741824]. Split the batch, or "
        "check the "
        "shapes."},
+      {[](ConvRequest* r) {
+         r->input = {int64_t{1} << 62, 0, 0, 6};  // a shape that TensorFlow takes, of an output that it ends the process for
+         r->padding = "explicit";
+         r->explicit_padding = {8, 0, 0, 0};
+       },
+       "BinaryConv2D: the input would have more than 2^56 elements but for its sizes of 0. Got [4611686018427387904, 0, 0, 6]. "
+       "Split the batch, or check the shapes."},
   };
   for (const Wrong& wrong : wrongs) {
     ConvRequest request = Request({2, 8, 8, 6}, {3, 3, 6, 4});
