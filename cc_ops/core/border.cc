@@ -36,8 +36,8 @@ BorderBases::BorderBases(const Executor& executor, const ConvGeometry& g, bool z
     column_class_ = scratch->Take<int32_t>(g.w.out);
     row_taps_ = scratch->Take<Axis::Range>(row_classes_);
     column_taps_ = scratch->Take<Axis::Range>(column_classes_);
-    counts_ = scratch->Take<int32_t>(executor.parallel.workers() * (g.h.kernel + 1) * (g.w.kernel + 1) * kLanes);
-    taps_ = scratch->Take<int32_t>(executor.parallel.workers() * g.taps() * kLanes);
+    counts_ = scratch->Take<int32_t>((g.h.kernel + 1) * (g.w.kernel + 1) * kLanes, executor.parallel.workers());
+    taps_ = scratch->Take<int32_t>(g.taps() * kLanes, executor.parallel.workers());
   }
   bases_ = scratch->Take<int32_t>(classes_ * layout_.groups * layout_.blocks * kLanes);
 }

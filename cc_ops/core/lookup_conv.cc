@@ -87,11 +87,11 @@ class LookupCall {
     tasks_ = strips * ranges_;
 
     table_floats_ = StripFloats(rows_, columns_);
-    tables_ = scratch_.Take<float>(workers * table_floats_);
-    row_tables_ = scratch_.Take<const float*>(workers * rows_ * columns_);
+    tables_ = scratch_.Take<float>(table_floats_, workers);
+    row_tables_ = scratch_.Take<const float*>(rows_ * columns_, workers);
     chunk_words_ = channels % kWordBits == 0 ? g.taps() * (chunk_ / kWordBits) : layout_.words;
-    offset_ = scratch_.Take<int64_t>(workers * chunk_words_ * kWordBits / kQuad);
-    word_ = scratch_.Take<int32_t>(workers * chunk_words_);
+    offset_ = scratch_.Take<int64_t>(chunk_words_ * kWordBits / kQuad, workers);
+    word_ = scratch_.Take<int32_t>(chunk_words_, workers);
   }
 
   int64_t bytes() const { return scratch_.bytes(); }

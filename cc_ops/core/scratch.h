@@ -13,15 +13,24 @@
 
 namespace bnn {
 
+// More bytes than any machine has: what stands for a size that int64 doesn't hold. To allocate them fails.
+inline constexpr int64_t kEndlessScratch = int64_t{1} << 62;
+
 class ScratchCursor {
  public:
   explicit ScratchCursor(void* memory = nullptr) : memory_(static_cast<char*>(memory)) {}
 
-  // `count` values, aligned; null while only counting.
+  // `count` values for each of `workers`, aligned; null while only counting.
   template <typename T>
-  T* Take(int64_t count) {
+  T* Take(int64_t count, int64_t workers = 1) {
     T* part = memory_ ? reinterpret_cast<T*>(memory_ + bytes_) : nullptr;
-    const int64_t bytes = count * static_cast<int64_t>(sizeof(T)), next = RoundUp(bytes, kScratchAlignment) + kFence;
+    int64_t values, bytes;
+    if (__builtin_mul_overflow(count, workers, &values) ||
+        __builtin_mul_overflow(values, static_cast<int64_t>(sizeof(T)), &bytes) || bytes > kEndlessScratch / 2 - bytes_) {
+      bytes_ = kEndlessScratch;
+      return part;
+    }
+    const int64_t next = RoundUp(bytes, kScratchAlignment) + kFence;
     if (memory_) Fence(memory_ + bytes_, bytes, next);
     bytes_ += next;
     return part;

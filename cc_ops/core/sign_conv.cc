@@ -27,7 +27,7 @@ class FmaCall {
     rows_ = std::clamp<int64_t>(kGatherFloats / g.run(), 8, 128);
     chunks_ = CeilDiv(g.pixels(), rows_);
     signs_ = scratch_.Take<float>(g.kernel_size());
-    windows_ = scratch_.Take<float>(executor.parallel.workers() * rows_ * g.run());
+    windows_ = scratch_.Take<float>(rows_ * g.run(), executor.parallel.workers());
   }
 
   int64_t bytes() const { return scratch_.bytes(); }

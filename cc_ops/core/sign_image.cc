@@ -40,8 +40,8 @@ SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_b
   rows_ = own_rows_;
   pad_row_ = scratch->Take<uint32_t>(row_words_);
   pixel_words_ = !packed_ && g.groups > 1 && channels % kWordBits ? WordsFor(channels) + 2 : 0;
-  pixel_ = scratch->Take<uint32_t>(executor.parallel.workers() * pixel_words_);
-  kernel_rows_ = scratch->Take<const uint32_t*>(executor.parallel.workers() * g.h.kernel);
+  pixel_ = scratch->Take<uint32_t>(pixel_words_, executor.parallel.workers());
+  kernel_rows_ = scratch->Take<const uint32_t*>(g.h.kernel, executor.parallel.workers());
   mean_ = with_mean ? scratch->Take<float>(g.batch * g.groups * g.h.in * g.w.in) : nullptr;
 }
 

@@ -19,8 +19,8 @@ class Call {
   Call(const Executor& executor, const ConvGeometry& g, const SignLayout& input, const SignLayout& output,
        const FallingSigns& falling, void* memory)
       : executor_(executor), g_(g), input_(input), output_(output), falling_(falling), scratch_(memory) {
-    lines_ = scratch_.Take<uint32_t>(executor.parallel.workers() * input.row_words());
-    fallen_ = scratch_.Take<uint32_t>(falling.bits ? executor.parallel.workers() * FallenWords() : 0);
+    lines_ = scratch_.Take<uint32_t>(input.row_words(), executor.parallel.workers());
+    fallen_ = scratch_.Take<uint32_t>(falling.bits ? FallenWords() : 0, executor.parallel.workers());
   }
 
   int64_t bytes() const { return scratch_.bytes(); }

@@ -64,9 +64,9 @@ WindowMean::WindowMean(const Executor& executor, const ConvGeometry& g, ScratchC
   middle_size_ = g.h.out * g.w.in + g.w.out;
   lines_size_ = std::max(rows, columns);
   const int64_t workers = executor.parallel.workers();
-  middle_ = scratch->Take<double>(workers * middle_size_);
-  prefix_ = scratch->Take<double>(workers * lines_size_);
-  suffix_ = scratch->Take<double>(workers * lines_size_);
+  middle_ = scratch->Take<double>(middle_size_, workers);
+  prefix_ = scratch->Take<double>(lines_size_, workers);
+  suffix_ = scratch->Take<double>(lines_size_, workers);
 }
 
 void WindowMean::Run(const float* a, float* k) const {

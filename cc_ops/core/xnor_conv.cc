@@ -56,14 +56,14 @@ class Call {
     const int64_t workers = executor.parallel.workers();
     k_ = own_k_ ? scratch_.Take<float>(g.pixels() * g.groups) : nullptr;
     window_words_ = RoundUp(tasks_.rows * layout_.words + SignImage::kSlackWords, kLanes);
-    windows_ = scratch_.Take<uint32_t>(workers * window_words_);
-    row_bases_ = scratch_.Take<const int32_t*>(workers * tasks_.rows);
-    row_scales_ = scratch_.Take<float>(workers * tasks_.rows);
+    windows_ = scratch_.Take<uint32_t>(window_words_, workers);
+    row_bases_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
+    row_scales_ = scratch_.Take<float>(tasks_.rows, workers);
     if (!signs_) return;
     store_.emplace(g, signs_->layout, &scratch_);
-    row_thresholds_ = scratch_.Take<const int32_t*>(workers * tasks_.rows);
-    row_flips_ = scratch_.Take<const uint16_t*>(workers * tasks_.rows);
-    row_signs_ = scratch_.Take<SignHalf*>(workers * tasks_.rows);
+    row_thresholds_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
+    row_flips_ = scratch_.Take<const uint16_t*>(tasks_.rows, workers);
+    row_signs_ = scratch_.Take<SignHalf*>(tasks_.rows, workers);
   }
 
   int64_t bytes() const { return scratch_.bytes(); }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/reference.h"
+#include "core/scratch.h"
 #include "tests/cases.h"
 #include "tests/compare.h"
 #include "tests/run.h"
@@ -213,6 +214,15 @@ TEST_P(XnorConvTest, APixelThatIsNotFiniteSpoilsOnlyTheWindowsThatContainIt) {
 }
 
 BNN_FOR_EACH_BACKEND(XnorConvTest);
+
+// A quarter of a gigabyte of pixels, four of output: a machine has them. K's sums for 32 threads take 2^64 bytes and a few.
+TEST(XnorConv, ScratchMemoryThatHasNoSizeIsNotTakenForLittle) {
+  const ThreadFor threads(32);
+  const Executor executor{*SupportedBackends().front(), threads};
+  const ConvGeometry g = Shape(1, 1, 1 << 26, 1).Kernel(1, 2, 1).Strides(1, 1 << 26).Explicit((1 << 30) - 1, 0, 0, 0).Make();
+  ASSERT_EQ(g.output_size(), 1 << 30);
+  EXPECT_EQ(XnorConvScratchBytes(executor, g, {true, 1}), kEndlessScratch);
+}
 
 TEST(XnorConv, AnEmptyOutputTouchesNothing) {
   const Executor executor{*SupportedBackends().front(), kSerial};

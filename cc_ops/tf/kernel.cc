@@ -1,5 +1,6 @@
 #include "tf/kernel.h"
 
+#include "core/scratch.h"
 #include "tf/status.h"
 #include "tf/threading.h"
 
@@ -26,7 +27,7 @@ absl::Status CallExecutor::Init(OpKernelContext* context) {
 }
 
 absl::Status Scratch::Allocate(OpKernelContext* context, int64_t bytes) {
-  if (bytes < 0) {
+  if (bytes >= kEndlessScratch) {
     return absl::ResourceExhaustedError(context->op_kernel().type_string() +
                                         ": the scratch memory of this call has no 64-bit size. Split the batch.");
   }
