@@ -1,6 +1,7 @@
 #include "core/parallel.h"
 
 #include <omp.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +12,10 @@ namespace bnn {
 namespace {
 
 std::atomic<int> busy_threads{0};
+
+// A child process has none of those that were busy.
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { busy_threads.store(0, std::memory_order_relaxed); });
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 #include "core/pool.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "core/fork.h"
 #include "core/shared_job.h"
 #include "core/spin.h"
 #include "core/team.h"
@@ -20,14 +19,16 @@ namespace {
 
 class Pool {
  public:
-  // Never destroyed: its threads sleep until the process ends. None in a child process after fork(): the threads are not in it, and
-  // the lock stays held there for ever if one of them held it just then.
+  // Never destroyed: its threads sleep until the process ends. None in a child of the process that made it: the threads are not
+  // there. Made without a lock, which a fork could leave held.
   static Pool* Instance() {
-    static Pool* const pool = [] {
-      pthread_atfork(nullptr, nullptr, [] { left_behind.store(true, std::memory_order_relaxed); });
-      return new Pool;
-    }();
-    return left_behind.load(std::memory_order_relaxed) ? nullptr : pool;
+    static std::atomic<Pool*> instance{nullptr};
+    Pool* pool = instance.load(std::memory_order_acquire);
+    if (pool == nullptr) {
+      auto made = std::make_unique<Pool>();
+      if (instance.compare_exchange_strong(pool, made.get(), std::memory_order_acq_rel)) pool = made.release();
+    }
+    return pool->forks_ == ForkCount() ? pool : nullptr;
   }
 
   // Asks `helpers` threads to work on `job`, as workers 1, 2, ...
@@ -77,8 +78,7 @@ class Pool {
     return place;
   }
 
-  static inline std::atomic<bool> left_behind{false};  // in the parent process
-
+  const int forks_ = ForkCount();
   std::mutex mutex_;
   std::condition_variable offered_;
   std::deque<Place> places_;

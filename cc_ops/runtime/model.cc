@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "core/fork.h"
+
 namespace bnn {
 namespace {
 
@@ -49,7 +51,6 @@ Message PackedModel::Make(const std::string& name, std::shared_ptr<const Bytes> 
   if (Message error = ReadGraph(made->file_, &made->graph_); !error.empty()) return error;
   if (Message error = made->Validate(); !error.empty()) return error;
   made->TabulatePixels();
-  made->idle_.reserve(kIdle + 1);
   *model = std::move(made);
   return {};
 }
@@ -130,13 +131,14 @@ void PackedModel::ConvertPixels(const Sizes& shape, const uint8_t* pixels, float
 Message PackedModel::Open(const Sizes& input, bool pixels, Session* session) const {
   session->Close();
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (auto& context : idle_) {
+    Idle& idle = this->idle();
+    const std::lock_guard<std::mutex> lock(idle.mutex);
+    for (auto& context : idle.contexts) {
       if (context->plan.input != input || context->plan.pixels != pixels) continue;
       session->model_ = this;
       session->context_ = std::move(context);
-      std::swap(context, idle_.back());
-      idle_.pop_back();
+      std::swap(context, idle.contexts.back());
+      idle.contexts.pop_back();
       return {};
     }
   }
@@ -158,16 +160,36 @@ Message PackedModel::Open(const Sizes& input, bool pixels, Session* session) con
   return {};
 }
 
+// A child process gets contexts of its own: its parent's stay as they are, for another thread may have been changing them at the
+// fork, under a lock that is held for ever.
+PackedModel::Idle& PackedModel::idle() const {
+  Idle* idle = idle_.load(std::memory_order_acquire);
+  while (idle == nullptr || idle->forks != ForkCount()) {
+    auto made = std::make_unique<Idle>();
+    made->forks = ForkCount();
+    made->contexts.reserve(kIdle + 1);
+    if (idle_.compare_exchange_strong(idle, made.get(), std::memory_order_acq_rel)) idle = made.release();
+  }
+  return *idle;
+}
+
+PackedModel::~PackedModel() {
+  Idle* const idle = idle_.load(std::memory_order_acquire);
+  if (idle != nullptr && idle->forks == ForkCount()) delete idle;
+}
+
 void PackedModel::GiveBack(std::unique_ptr<Context> context) const {
   std::unique_ptr<Context> dropped;  // freed outside of the lock
-  const std::lock_guard<std::mutex> lock(mutex_);
-  context->used = ++clock_;
-  idle_.push_back(std::move(context));
-  if (idle_.size() <= kIdle) return;
-  const auto oldest = std::min_element(idle_.begin(), idle_.end(), [](auto& a, auto& b) { return a->used < b->used; });
+  Idle& idle = this->idle();
+  const std::lock_guard<std::mutex> lock(idle.mutex);
+  context->used = ++idle.clock;
+  auto& contexts = idle.contexts;
+  contexts.push_back(std::move(context));
+  if (contexts.size() <= kIdle) return;
+  const auto oldest = std::min_element(contexts.begin(), contexts.end(), [](auto& a, auto& b) { return a->used < b->used; });
   dropped = std::move(*oldest);
-  std::swap(*oldest, idle_.back());
-  idle_.pop_back();
+  std::swap(*oldest, contexts.back());
+  contexts.pop_back();
 }
 
 void Session::Close() {

@@ -9,8 +9,10 @@
 //
 // Nothing throws, prints or ends the process: an error is a sentence. A model may serve several threads at a time, each with a
 // session of its own; sessions that were given back are kept, so that the next input of a known shape runs without allocating.
+// A child process after fork() may use its parent's models, whatever the parent's threads were doing.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -80,6 +82,8 @@ class Session {
 
 class PackedModel {
  public:
+  ~PackedModel();
+
   static Message Load(const std::string& path, const ModelOptions& options, std::unique_ptr<PackedModel>* model);
 
   // From bytes, which are copied; `name` is what messages call them.
@@ -107,6 +111,14 @@ class PackedModel {
  private:
   friend class Session;
 
+  // Contexts that were given back.
+  struct Idle {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Context>> contexts;  // at most kIdle
+    uint64_t clock = 0;
+    int forks = 0;
+  };
+
   explicit PackedModel(int threads) : parallel_(threads) {}
   static Message Make(const std::string& name, std::shared_ptr<const Bytes> bytes, const ModelOptions& options,
                       std::unique_ptr<PackedModel>* model);
@@ -115,6 +127,7 @@ class PackedModel {
   void TabulatePixels();
   void ConvertPixels(const Sizes& shape, const uint8_t* pixels, float* x) const;
   Machine machine() const { return {{*backend_, parallel_}, *loops_}; }
+  Idle& idle() const;
   void GiveBack(std::unique_ptr<Context> context) const;
 
   PackedFile file_;
@@ -125,9 +138,7 @@ class PackedModel {
   bool signs_ = true;
   std::vector<float> pixel_values_;  // [channel][256]
 
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Context>> idle_;  // at most kIdle
-  mutable uint64_t clock_ = 0;
+  mutable std::atomic<Idle*> idle_{nullptr};
 };
 
 }  // namespace bnn

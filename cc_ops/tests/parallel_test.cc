@@ -1,15 +1,12 @@
 #include "core/parallel.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -22,6 +19,7 @@
 #include "core/pool.h"
 #include "core/team.h"
 #include "tests/cases.h"
+#include "tests/child.h"
 #include "tests/compare.h"
 #include "tests/run.h"
 
@@ -253,16 +251,14 @@ TEST(Pool, AChildProcessFinishesItsCalls) {
   const PoolFor executor(3);
   for (int round = 0; round < 50; ++round) {
     ASSERT_EQ(Cover(executor, 97), std::vector<int>(97, 1));
-    const pid_t child = fork();
-    ASSERT_NE(child, -1);
-    if (child == 0) {
-      alarm(20);  // a child that hangs dies of it
-      std::_Exit(Cover(executor, 97) == std::vector<int>(97, 1) ? 0 : 1);
-    }
-    int status = -1;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_EQ(status, 0) << "in round " << round;
+    ASSERT_TRUE(testing::HoldsInAChild([&] { return Cover(executor, 97) == std::vector<int>(97, 1); })) << "in round " << round;
   }
+}
+
+TEST(Fork, AChildProcessCountsNoneOfItsParentsThreads) {
+  const Team all(static_cast<int>(std::thread::hardware_concurrency()) + 2);
+  EXPECT_EQ(Team(2).size(), 1);
+  EXPECT_TRUE(testing::HoldsInAChild([] { return Team(2).size() == 2; }));
 }
 
 TEST(FunctionRef, CallsWhatItRefersTo) {

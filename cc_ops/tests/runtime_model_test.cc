@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/child.h"
 #include "tests/compare.h"
 #include "tests/packed_builder.h"
 #include "tests/random.h"
@@ -154,6 +155,29 @@ TEST(RuntimeModel, ThreadsShareAModel) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+// Forked at moments when other threads take and give back sessions, which a small model does all the time.
+TEST(RuntimeModel, AChildProcessUsesTheModelsOfItsParent) {
+  PackedBuilder builder({1, 1, 4});
+  builder.Node("flatten", {-1});
+  std::unique_ptr<PackedModel> model;
+  ASSERT_EQ(LoadBytes(builder.Build(), &model, {1, ""}), "");
+  const std::vector<float> x = {1, 2, 3, 4};
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 3; ++thread) {
+    threads.emplace_back([&] {
+      while (!stop) RunModel(*model, {1, 1, 1, 4}, x);
+    });
+  }
+  int failed = 0;
+  for (int round = 0; round < 50 && failed == 0; ++round) {
+    failed += !HoldsInAChild([&] { return RunModel(*model, {1, 1, 1, 4}, x) == x && RunModel(*model, {1, 1, 1, 4}, x) == x; });
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failed, 0);
 }
 
 TEST(RuntimeModel, ProfilesEveryNode) {
