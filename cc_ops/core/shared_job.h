@@ -63,9 +63,10 @@ class SharedJob {
 
   // Whether there is nothing left to begin.
   bool Exhausted() const {
-    const Phase& last = phases_[count_ - 1];
-    return std::all_of(last.ranges.begin(), last.ranges.begin() + ranges_,
-                       [](const Range& range) { return range.next.load(std::memory_order_relaxed) >= range.end; });
+    const auto begun = [](const Range& range) { return range.next.load(std::memory_order_relaxed) >= range.end; };
+    return std::all_of(phases_.begin(), phases_.begin() + count_, [&](const Phase& phase) {
+      return std::all_of(phase.ranges.begin(), phase.ranges.begin() + ranges_, begun);
+    });
   }
 
  private:

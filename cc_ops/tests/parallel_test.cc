@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/pool.h"
+#include "core/shared_job.h"
 #include "core/team.h"
 #include "tests/cases.h"
 #include "tests/child.h"
@@ -259,6 +260,25 @@ TEST(Fork, AChildProcessCountsNoneOfItsParentsThreads) {
   const Team all(static_cast<int>(std::thread::hardware_concurrency()) + 2);
   EXPECT_EQ(Team(2).size(), 1);
   EXPECT_TRUE(testing::HoldsInAChild([] { return Team(2).size() == 2; }));
+}
+
+// Whatever phase is the last to have items: helpers are not sent away while there are some.
+TEST(SharedJob, IsExhaustedWhenEveryItemIsBegun) {
+  for (const auto& [first, second] : {std::pair<int64_t, int64_t>{3, 0}, {0, 3}, {3, 3}}) {
+    bool before_last = true;
+    const SharedJob* running = nullptr;
+    int64_t left = first + second;
+    const auto body = Each([&](int64_t, int) {
+      if (--left > 0) before_last &= !running->Exhausted();
+    });
+    const ParallelFor::Phase phases[] = {{first, body}, {second, body}};
+    SharedJob job(phases, 2, 2);
+    running = &job;
+    EXPECT_FALSE(job.Exhausted());
+    job.Work(0);
+    EXPECT_TRUE(before_last);
+    EXPECT_TRUE(job.Exhausted());
+  }
 }
 
 TEST(FunctionRef, CallsWhatItRefersTo) {
