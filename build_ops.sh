@@ -69,16 +69,17 @@ install_system_packages() {
 
 # ---- The environment
 
-# Python 3.11 where there is one, else any that is new enough.
+# Python 3.11 where there is one, else any for which there is a TensorFlow.
 find_python() {
   local candidate
   for candidate in python3.11 python3 python3.12 python3.13 python3.10; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
       command -v "$candidate"
       return
     fi
   done
-  fail "no Python 3.10 or newer. Install: apt-get install python3 python3-venv python3-dev."
+  fail "no Python 3.10 to 3.13, for which there is a TensorFlow. Install: apt-get install python3 python3-venv python3-dev; where" \
+    "that is newer, python3.13 with its -venv and -dev."
 }
 
 make_environment() {
