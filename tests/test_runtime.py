@@ -217,6 +217,14 @@ def test_inputs_that_do_not_fit(tmp_path, rng):
         model.predict(np.zeros((1, 8, 6, 2)), batch_size=0)
 
 
+@pytest.mark.parametrize("value", [np.float32(1), np.uint8(1)])
+def test_an_input_for_which_there_is_no_memory(tmp_path, rng, value):
+    writer, _ = small_classifier(rng)
+    x = np.broadcast_to(value, (2**48, 8, 6, 2))
+    with pytest.raises(MemoryError, match="Unable to allocate"):
+        load(tmp_path, writer).predict(x, batch_size=len(x))
+
+
 def test_files_that_are_refused(tmp_path, rng):
     writer, _ = small_classifier(rng)
     good = writer.bytes()

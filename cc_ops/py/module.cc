@@ -63,7 +63,7 @@ Floats AsFloats(const std::string& op, const std::string& argument, const py::ar
     Check(op + ": `" + argument + "` must be an array of floats. Got dtype " + std::string(py::str(array.dtype())) +
           ". Convert it with " + argument + ".astype(\"float32\").");
   }
-  return py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(array);
+  return py::array_t<float, py::array::c_style | py::array::forcecast>(array);
 }
 
 // ---- Geometry

@@ -38,11 +38,10 @@ class Input {
             std::string(py::str(x.dtype())) + ". Convert it with x.astype(\"float32\").");
     }
     if (pixels) {
-      array = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>::ensure(x);
+      array = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>(x);
     } else {
-      array = py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(x);
+      array = py::array_t<float, py::array::c_style | py::array::forcecast>(x);
     }
-    if (!array) throw py::error_already_set();
   }
 
   Sizes shape;
