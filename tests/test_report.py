@@ -161,11 +161,11 @@ class TestContent:
         assert "&lt;script&gt;document.title" in text
 
 
-def zipped(method=0, flags=0, size=2):
+def zipped(name=training.training_folder.STATE, method=0, flags=0, size=2):
     """A checkpoint whose entry says of itself what it isn't."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(training.training_folder.STATE, b"\x07\x07")  # which deflate doesn't begin with
+        archive.writestr(name, b"\x07\x07")  # which deflate doesn't begin with
     data = bytearray(file.getvalue())
     of_entry, in_directory = 0, data.index(b"PK\x01\x02")
     for at in (of_entry + 6, in_directory + 8):
@@ -245,10 +245,13 @@ class TestDamage:
             "comparison: unfinished: 2 networks are done",
         ]
 
-    def test_a_damaged_model_costs_its_kernels_alone(self, copy):
-        (copy / "short" / "best.keras").write_bytes(b"nothing")
+    @pytest.mark.parametrize(
+        "content", [b"nothing", zipped("config.json", flags=1)], ids=["no zip", "encrypted, it says"]
+    )
+    def test_a_damaged_model_costs_its_kernels_alone(self, copy, content):
+        (copy / "short" / "best.keras").write_bytes(content)
         page = Page(write_report(copy / "short").read_text(encoding="utf-8"))
-        assert re.search(r"best\.keras: .*best.keras", page.text) and len(page.pictures) == 2
+        assert re.search(r"best\.keras: .*(is encrypted|best\.keras)", page.text) and len(page.pictures) == 2
 
     def test_what_is_wrong_inside(self, copy):
         """Values of other types end as a remark or a dash, never as a traceback."""

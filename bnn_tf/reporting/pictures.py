@@ -10,6 +10,7 @@ from typing import Any
 
 from bnn_tf import plots
 from bnn_tf.errors import UserError
+from bnn_tf.reporting.runs import UNREADABLE
 
 _LOG = logging.getLogger(__name__)
 _DPI = 110
@@ -62,7 +63,7 @@ def kernel_pictures(path: Path) -> list[Picture]:
     try:
         model = training.load_model(path)
         found = chosen_kernels("kernels", model, None)
-    except (UserError, OSError) as error:
+    except (UserError, *UNREADABLE) as error:
         _LOG.warning("%s: no kernels are shown: %s", path, error)
         return [Picture("kernels", missing=f"{path.name}: {error}")]
     convolutions = [kernel for kernel in found if not kernel.dense] or found

@@ -21,7 +21,7 @@ from bnn_tf.training.training_folder import BEST, CONFIG, LAST, METRICS_JSONL, S
 
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 # How reading a file ends that isn't whole, or isn't ours: the zip format alone has seven of these.
-_UNREADABLE = (
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -218,7 +218,7 @@ def _history(path: Path) -> History:
         history = {name: [_number(row[name]) for row in rows] for name in rows[0] if name != "epoch"} if rows else {}
     except FileNotFoundError:
         return {}
-    except _UNREADABLE:
+    except UNREADABLE:
         raise DamagedError(f"{path.name} is damaged") from None
     if rows and not set(_FIGURES) <= set(history):
         raise DamagedError(f"{path.name} is damaged: it lacks {', '.join(sorted(set(_FIGURES) - set(history)))}")
@@ -238,7 +238,7 @@ def _state(path: Path) -> dict[str, Any]:
             state = json.loads(archive.read(STATE))
     except FileNotFoundError:
         raise DamagedError(f"unfinished: there is no {path.name} yet") from None
-    except _UNREADABLE:
+    except UNREADABLE:
         raise DamagedError(f"{path.name} is damaged") from None
     if not isinstance(state, dict):
         raise DamagedError(f"{path.name} is damaged")
@@ -260,7 +260,7 @@ def read_results(name: str, path: Path) -> ComparisonRun | EvaluationRun:
         if "first" in content:
             pair = _evaluated(content["first"]), _evaluated(content["second"])
             return EvaluationRun(name, path, pair, float(content["p_value"]))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedError(f"{RESULTS} is damaged: {type(error).__name__} {error}") from None
     raise DamagedError(f"{RESULTS} describes neither a comparison nor an evaluation")
 
