@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 from conftest import ROOT
+from markupsafe import escape
 
 import bnn_tf
 from bnn_tf import cli, data, models, training
+from bnn_tf.reporting import write_report
 from experiments import latency, page, running
 from experiments.__main__ import main
 from experiments.plan import Experiment, Run
@@ -175,6 +177,51 @@ class TestPage:
             pictures = {kind: f"../results/experiments/{name}-{kind}.png" for kind in kinds}
             assert page.section(experiment, results, pictures) in text
             assert all((ROOT / "docs" / path).exists() for path in pictures.values())
+
+
+class TestReport:
+    """`bnn-tf report` on results alone, as `bnn-tf report results`."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        """Of the results of a small experiment."""
+        runs = [{"name": run.name, "row": run.row, "column": run.column} for run in SMALL.runs]
+        reference = [{"row": "digits", "column": "float", "percent": 99}]
+        table = {"title": "Title", "about": "", "axis": "data", "source": "a paper", "costs": False}
+        content = {"format": 1, "experiments": [{**table, "reference": reference, "runs": runs}]}
+        (tmp_path / page.MANIFEST).write_text(json.dumps(content))
+        (tmp_path / f"{TEACHER.name}.json").write_text(json.dumps(result(TEACHER, 0.98)))
+        return tmp_path
+
+    def test_what_is_committed_is_on_the_page(self, tmp_path):
+        assert json.loads((running.RESULTS / page.MANIFEST).read_text(encoding="utf-8")) == page.manifest()
+        text = write_report(running.RESULTS, tmp_path / "report.html", kernels=False).read_text(encoding="utf-8")
+        results = page.load(running.RESULTS)
+        for experiment in EXPERIMENTS.values():
+            assert f"<h2>{escape(experiment.title)}" in text
+            for line in page.table(experiment, results)[2:]:
+                assert all(f">{escape(cell)}<" in text for cell in line.strip("| ").split(" | "))
+        assert all(escape(each["command"]) in text for each in results.values())
+
+    def test_small(self, folder):
+        text = write_report(folder, kernels=False).read_text(encoding="utf-8")
+        assert ">98.00 / (99)<" in text and "1 of 2 are done" in text and "learning curves of Title" in text
+
+    @pytest.mark.parametrize(
+        ("change", "remark"),
+        [
+            (lambda folder: (folder / f"{TEACHER.name}.json").write_text("{}"), "0.json is damaged: KeyError"),
+            (lambda folder: (folder / f"{TEACHER.name}.json").write_text("["), "it isn&#39;t JSON"),
+            (lambda folder: (folder / page.MANIFEST).write_text('{"format": 2}'), "of format 2; this version reads 1"),
+            (lambda folder: (folder / page.MANIFEST).write_text('{"format": 1, "experiments": [7]}'), "is damaged"),
+        ],
+    )
+    def test_damage(self, folder, change, remark):
+        change(folder)
+        (folder / "whole").mkdir()
+        shutil.copy(running.RESULTS / page.MANIFEST, folder / "whole")
+        text = write_report(folder, kernels=False).read_text(encoding="utf-8")
+        assert remark in text and escape(EXPERIMENTS["thesis"].title) in text
 
 
 class TestCommand:

@@ -34,7 +34,8 @@ def write_report(
     """Writes one self-contained HTML page about every run in a folder and the folders inside it.
 
     Args:
-        folder: holds folders of `bnn-tf train` (folds of a cross-validation, too), `compare` and `evaluate`, or is one.
+        folder: holds folders of `bnn-tf train` (folds of a cross-validation, too), `compare` and `evaluate`, or is one;
+            or the results of experiments, as `results/experiments` of this project.
         out: the file to write; by default `report.html` in `folder`. An earlier one is replaced, as a whole.
         kernels: whether models are loaded, to show their kernels.
         evaluate: whether the last checkpoint of each training is evaluated, to show its classes and confusions.
@@ -100,7 +101,12 @@ def render(name: str, runs: Runs, *, kernels: bool = True, evaluate: Evaluate | 
 
 
 def _counts(runs: Runs) -> str:
-    kinds = (("training", runs.trainings), ("comparison", runs.comparisons), ("evaluation", runs.evaluations))
+    kinds = (
+        ("experiment", runs.experiments),
+        ("training", runs.trainings),
+        ("comparison", runs.comparisons),
+        ("evaluation", runs.evaluations),
+    )
     return ", ".join(f"{len(found)} {kind}{'s' if len(found) > 1 else ''}" for kind, found in kinds if found)
 
 

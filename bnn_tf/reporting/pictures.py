@@ -10,7 +10,7 @@ from typing import Any
 
 from bnn_tf import plots
 from bnn_tf.errors import UserError
-from bnn_tf.reporting.runs import UNREADABLE
+from bnn_tf.reporting.damage import UNREADABLE
 
 _LOG = logging.getLogger(__name__)
 _DPI = 110

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bnn_tf.reporting.damage import UNREADABLE, DamagedError, read_json
+from bnn_tf.reporting.experiments import EXPERIMENTS, Experiment, read_experiments
 from bnn_tf.reporting.tables import is_figure
 from bnn_tf.training.metrics import ClassMetrics
 from bnn_tf.training.rows import Row, row_from_json
@@ -20,23 +21,6 @@ from bnn_tf.training.run_folder import RESULTS
 from bnn_tf.training.training_folder import BEST, CONFIG, LAST, METRICS_JSONL, STATE, History
 
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
-# How reading a file ends that isn't whole, or isn't ours: the zip format alone has seven of these.
-UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-class DamagedError(ValueError):
-    """A file of a run that can't be read as what it should be."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +115,20 @@ class Runs:
 
     Attributes:
         trainings, comparisons, evaluations: by their names.
+        experiments: tables that many trainings fill.
         damaged: the names of folders whose files can't be read, and why.
     """
 
     trainings: list[TrainingRun] = field(default_factory=list)
     comparisons: list[ComparisonRun] = field(default_factory=list)
     evaluations: list[EvaluationRun] = field(default_factory=list)
+    experiments: list[Experiment] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def found(self) -> int:
         """How many could be read."""
-        return len(self.trainings) + len(self.comparisons) + len(self.evaluations)
+        return len(self.trainings) + len(self.comparisons) + len(self.evaluations) + len(self.experiments)
 
 
 def find_runs(folder: Path) -> Runs:
@@ -156,6 +142,11 @@ def find_runs(folder: Path) -> Runs:
                     _add(runs, read(name, path))
                 except DamagedError as error:
                     runs.damaged.append((name, str(error)))
+        if EXPERIMENTS in files:
+            try:
+                runs.experiments += read_experiments(path)
+            except DamagedError as error:
+                runs.damaged.append((name, str(error)))
         if CONFIG not in files and {LAST, BEST, METRICS_JSONL} & files:
             runs.damaged.append((name, f"{CONFIG} is missing"))
     return runs
@@ -183,7 +174,7 @@ def read_training(name: str, path: Path) -> TrainingRun:
     Raises:
         DamagedError: a ValueError, where its config can't be read; of what else is damaged, `problems` tells.
     """
-    config = _json(path / CONFIG)
+    config = read_json(path / CONFIG)
     for part in ("recipe", "data", "network", "environment"):
         if not isinstance(config.get(part), dict):
             raise DamagedError(f"{CONFIG} describes no training: it has no {part!r}")
@@ -251,7 +242,7 @@ def read_results(name: str, path: Path) -> ComparisonRun | EvaluationRun:
     Raises:
         DamagedError: a ValueError, where it is neither, or can't be read.
     """
-    content = _json(path / RESULTS)
+    content = read_json(path / RESULTS)
     try:
         if "grid" in content:
             return _comparison(name, path, content)
@@ -298,15 +289,3 @@ def _evaluated(content: dict[str, Any]) -> Evaluated:
         raise ValueError(f"a confusion matrix of the shape {matrix.shape} for {len(names)} classes")
     figures = {str(figure): _number(value) for figure, value in content["figures"].items()}
     return Evaluated(str(content["model"]), str(content["data"]), names, figures, ClassMetrics(matrix))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DamagedError(f"{path.name} can't be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise DamagedError(f"{path.name} is damaged: it isn't JSON") from None
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path.name} is damaged: it holds no object")
-    return content

@@ -8,6 +8,7 @@ from typing import Any
 
 from bnn_tf import plots
 from bnn_tf.errors import UserError
+from bnn_tf.reporting import experiments
 from bnn_tf.reporting.pictures import Picture, kernel_pictures, picture
 from bnn_tf.reporting.runs import ComparisonRun, Evaluated, EvaluationRun, Runs, TrainingRun
 from bnn_tf.reporting.tables import Cell, Table, flat, number, percent, table, text
@@ -30,7 +31,7 @@ class Section:
     Attributes:
         id: what leads to it.
         title: its heading.
-        kind: "training", "comparison", "evaluation".
+        kind: "training", "comparison", "evaluation", "experiment".
         facts: names and values.
         problems: what is wrong or unfinished.
         tables, pictures: in their order.
@@ -58,7 +59,7 @@ def sections(runs: Runs, kernels: bool = True, evaluate: Evaluate | None = None)
         evaluate: finds the figures of a training's classes, where they are wanted.
     """
     numbered = {id(run): f"{kind}-{number}" for kind, number, run in _numbered(runs)}
-    found = []
+    found = [_experiment(each, index) for index, each in enumerate(runs.experiments, 1)]
     if runs.trainings:
         found.append(_trainings(runs.trainings, numbered))
     found += [_fold_section(name, folds, index) for index, (name, folds) in enumerate(_folds(runs).items(), 1)]
@@ -71,6 +72,15 @@ def sections(runs: Runs, kernels: bool = True, evaluate: Evaluate | None = None)
 def _numbered(runs: Runs) -> list[tuple[str, int, Any]]:
     kinds = (("training", runs.trainings), ("comparison", runs.comparisons), ("evaluation", runs.evaluations))
     return [(kind, number, run) for kind, several in kinds for number, run in enumerate(several, 1)]
+
+
+# Experiments.
+
+
+def _experiment(experiment: experiments.Experiment, index: int) -> Section:
+    facts = {"trainings": f"{len(experiment.outcomes)} of {experiment.planned} are done", "about": experiment.about}
+    tables, pictures = experiments.tables(experiment), experiments.pictures(experiment)
+    return Section(f"experiment-{index}", experiment.title, "experiment", facts, (), tables, pictures)
 
 
 # Trainings.
