@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bnn_tf.reporting.experiments import LATENCY
 from experiments import latency, page, running
 from experiments.plan import Run
 from experiments.plans import EXPERIMENTS, RUNS, choose
@@ -62,7 +63,7 @@ def _title(run: Run) -> str:
 
 def _latency(options: argparse.Namespace) -> int:
     wanted = [run for experiment in EXPERIMENTS.values() if experiment.costs for run in experiment.runs]
-    running.save(running.RESULTS / latency.FILE, latency.measure(wanted, options.runs.resolve()))
+    running.save(running.RESULTS / LATENCY, latency.measure(wanted, options.runs.resolve()))
     return 0
 
 

@@ -1,6 +1,5 @@
 """What an image costs each packed network of a table, measured side by side."""
 
-import json
 import statistics
 import tempfile
 import time
@@ -17,7 +16,6 @@ from bnn_tf.training import load_model
 from bnn_tf.training.training_folder import LAST
 from experiments.plan import Run
 
-FILE = "latency.json"
 _ROUNDS = 60
 
 
@@ -52,9 +50,3 @@ def measure(wanted: Iterable[Run], runs: Path) -> dict[str, Any]:
         "rounds": _ROUNDS,
         "seconds": {name: round(statistics.median(each), 8) for name, each in times.items()},
     }
-
-
-def load(folder: Path) -> dict[str, Any]:
-    """What was measured last; empty where nothing was."""
-    path = folder / FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"seconds": {}}

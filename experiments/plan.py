@@ -57,7 +57,7 @@ class Experiment:
         runs: in the order of their worth.
         reference: what others report for a cell, in percent, by row and column.
         source: whose figures those are.
-        costs: whether accuracy is drawn over size and time, instead of curves.
+        costs: whether accuracy is drawn over size and time, instead of curves; wider networks are called ", ×2".
     """
 
     title: str

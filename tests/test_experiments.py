@@ -12,6 +12,7 @@ from markupsafe import escape
 import bnn_tf
 from bnn_tf import cli, data, models, training
 from bnn_tf.reporting import write_report
+from bnn_tf.reporting.experiments import LATENCY, draw, read_experiments
 from experiments import latency, page, running
 from experiments.__main__ import main
 from experiments.plan import Experiment, Run
@@ -28,10 +29,23 @@ SMALL = Experiment("Title", "About.", "data", (TEACHER, STUDENT), {("digits", "f
 KNOWN = {run.name: run for run in SMALL.runs}
 
 
+MANIFEST = {
+    "name": "small",
+    "title": "Title",
+    "about": "About.",
+    "axis": "data",
+    "source": "a paper",
+    "costs": False,
+    "reference": [{"row": "digits", "column": "float", "percent": 99}],
+    "runs": [
+        {"name": run.name, "row": run.row, "column": run.column} for run in (TEACHER, replace(TEACHER, seed=1), STUDENT)
+    ],
+}
+
+
 def result(run, accuracy):
     history = {key: [0.1, accuracy] for key in ("accuracy", "val_accuracy", "loss", "val_loss")}
     return {
-        "run": run.name,
         "seed": run.seed,
         "command": "bnn-tf train",
         "commit": "abc",
@@ -43,6 +57,22 @@ def result(run, accuracy):
         "wall_seconds": 120,
         "history": history,
     }
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder with an experiment and two of its three results."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    describe(folder)
+    for run, accuracy in ((TEACHER, 0.98), (replace(TEACHER, seed=1), 0.99)):
+        (folder / f"{run.name}.json").write_text(json.dumps(result(run, accuracy)))
+    return folder
+
+
+def describe(folder, **changes):
+    content = {"format": 1, "experiments": [MANIFEST | changes]}
+    (folder / page.MANIFEST).write_text(json.dumps(content))
 
 
 class TestPlans:
@@ -99,7 +129,7 @@ class TestRunning:
         assert str(runs) not in path.read_text()
         packed = bnn_tf.pack(training.load_model(runs / STUDENT.name / "last.keras"), tmp_path / "net.bnn")
         assert found["packed_bytes"] == packed.bytes
-        assert page.load(results).keys() == KNOWN.keys()
+        assert {path.stem for path in results.iterdir()} == KNOWN.keys()
 
     def test_what_is_done_is_not_done_again(self, folders):
         runs, results = folders
@@ -143,84 +173,70 @@ class TestRunning:
 
 
 class TestPage:
-    def test_table(self):
-        other = replace(TEACHER, seed=1)
-        experiment = replace(SMALL, runs=(TEACHER, other, STUDENT))
-        results = {run.name: result(run, accuracy) for run, accuracy in ((TEACHER, 0.98), (other, 0.99))}
-        assert page.table(experiment, results) == [
+    def test_table(self, results):
+        (experiment,) = read_experiments(results)
+        assert page.table(experiment) == [
             "| data | float | bwn |",
             "|---|---:|---:|",
             "| digits | 98.50 ± 0.71 (2) / (99) | – |",
         ]
 
-    def test_section_says_what_is_missing_and_who_reported(self):
-        text = page.section(SMALL, {TEACHER.name: result(TEACHER, 0.98)}, {"curves": "curves.png"})
-        assert "–: not run yet (1 of 2 runs)." in text and "what a paper reports" in text and "(curves.png)" in text
+    def test_section_says_what_is_missing_and_who_reported(self, results):
+        (experiment,) = read_experiments(results)
+        text = page.section(experiment, "curves.png")
+        assert "–: not run yet (1 of 3 runs)." in text and "what a paper reports" in text and "(curves.png)" in text
         line = "| digits, float, seed 0 | 98.00% | 98.00% | 2 | 1,234 | 2 min | abc, 2026-01-02 | `bnn-tf train` |"
         assert line in text
 
-    def test_pictures(self):
-        results = {run.name: result(run, 0.98) for run in SMALL.runs}
-        curves = page.figures(SMALL, results, {})["curves"]
-        assert [line.get_label() for line in curves.axes[0].lines][::2] == ["digits, float", "digits, bwn"]
-        cost = page.figures(replace(SMALL, costs=True), results, {TEACHER.name: 0.001})["cost"]
-        assert len(cost.axes) == 2
-        assert page.figures(SMALL, {}, {}) == {}
+    def test_pictures(self, results):
+        (experiment,) = read_experiments(results)
+        assert draw(experiment).axes[0].lines[0].get_label() == "digits, float"
+        assert draw(replace(experiment, outcomes=())) is None
+        describe(results, costs=True)
+        assert len(draw(read_experiments(results)[0]).axes) == 1
+        (results / LATENCY).write_text(json.dumps({"seconds": {TEACHER.name: 0.001}}))
+        assert len(draw(read_experiments(results)[0]).axes) == 2
 
     def test_the_committed_page_is_what_the_results_say(self):
         text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-        results = page.load(running.RESULTS)
-        seconds = latency.load(running.RESULTS)["seconds"]
-        assert results.keys() <= RUNS.keys(), "a result that no table asks for"
-        for name, experiment in EXPERIMENTS.items():
-            kinds = page.figures(experiment, results, seconds)
-            pictures = {kind: f"../results/experiments/{name}-{kind}.png" for kind in kinds}
-            assert page.section(experiment, results, pictures) in text
-            assert all((ROOT / "docs" / path).exists() for path in pictures.values())
+        assert {path.stem for path in running.RESULTS.glob("*-*-*.json")} <= RUNS.keys(), "no table asks for it"
+        for experiment in read_experiments(running.RESULTS):
+            path = running.RESULTS / f"{experiment.name}.png"
+            address = f"../results/experiments/{path.name}" if draw(experiment) else ""
+            assert page.section(experiment, address) in text and path.exists() == bool(address)
 
 
 class TestReport:
     """`bnn-tf report` on results alone, as `bnn-tf report results`."""
 
-    @pytest.fixture
-    def folder(self, tmp_path):
-        """Of the results of a small experiment."""
-        runs = [{"name": run.name, "row": run.row, "column": run.column} for run in SMALL.runs]
-        reference = [{"row": "digits", "column": "float", "percent": 99}]
-        table = {"title": "Title", "about": "", "axis": "data", "source": "a paper", "costs": False}
-        content = {"format": 1, "experiments": [{**table, "reference": reference, "runs": runs}]}
-        (tmp_path / page.MANIFEST).write_text(json.dumps(content))
-        (tmp_path / f"{TEACHER.name}.json").write_text(json.dumps(result(TEACHER, 0.98)))
-        return tmp_path
-
     def test_what_is_committed_is_on_the_page(self, tmp_path):
         assert json.loads((running.RESULTS / page.MANIFEST).read_text(encoding="utf-8")) == page.manifest()
         text = write_report(running.RESULTS, tmp_path / "report.html", kernels=False).read_text(encoding="utf-8")
-        results = page.load(running.RESULTS)
-        for experiment in EXPERIMENTS.values():
+        for experiment in read_experiments(running.RESULTS):
             assert f"<h2>{escape(experiment.title)}" in text
-            for line in page.table(experiment, results)[2:]:
+            for line in page.table(experiment)[2:]:
                 assert all(f">{escape(cell)}<" in text for cell in line.strip("| ").split(" | "))
-        assert all(escape(each["command"]) in text for each in results.values())
+            assert all(escape(outcome.command) in text for outcome in experiment.outcomes)
 
-    def test_small(self, folder):
-        text = write_report(folder, kernels=False).read_text(encoding="utf-8")
-        assert ">98.00 / (99)<" in text and "1 of 2 are done" in text and "learning curves of Title" in text
+    def test_small(self, results):
+        text = write_report(results, kernels=False).read_text(encoding="utf-8")
+        assert ">98.50 ± 0.71 (2) / (99)<" in text and "1 of 3 runs" in text and "learning curves of Title" in text
 
     @pytest.mark.parametrize(
-        ("change", "remark"),
+        ("name", "content", "remark"),
         [
-            (lambda folder: (folder / f"{TEACHER.name}.json").write_text("{}"), "0.json is damaged: KeyError"),
-            (lambda folder: (folder / f"{TEACHER.name}.json").write_text("["), "it isn&#39;t JSON"),
-            (lambda folder: (folder / page.MANIFEST).write_text('{"format": 2}'), "of format 2; this version reads 1"),
-            (lambda folder: (folder / page.MANIFEST).write_text('{"format": 1, "experiments": [7]}'), "is damaged"),
+            (f"{TEACHER.name}.json", "{}", "0.json is damaged: KeyError"),
+            (f"{TEACHER.name}.json", "[", "it isn&#39;t JSON"),
+            (page.MANIFEST, '{"format": 2}', "of format 2; this version reads 1"),
+            (page.MANIFEST, '{"format": 1, "experiments": [7]}', "is damaged"),
+            (LATENCY, '{"seconds": 7}', "is damaged"),
         ],
     )
-    def test_damage(self, folder, change, remark):
-        change(folder)
-        (folder / "whole").mkdir()
-        shutil.copy(running.RESULTS / page.MANIFEST, folder / "whole")
-        text = write_report(folder, kernels=False).read_text(encoding="utf-8")
+    def test_damage(self, results, name, content, remark):
+        (results / name).write_text(content)
+        (results / "whole").mkdir()
+        shutil.copy(running.RESULTS / page.MANIFEST, results / "whole")
+        text = write_report(results, kernels=False).read_text(encoding="utf-8")
         assert remark in text and escape(EXPERIMENTS["thesis"].title) in text
 
 

@@ -7,7 +7,8 @@ from bnn_tf.commands.common import Quiet, add_data_dir
 
 _DESCRIPTION = """Writes one HTML page about every run of bnn-tf train, compare and evaluate in a folder and the folders
 inside it: tables that sort by a click, learning curves, kernels, confusion matrices, configurations. The page needs no
-other file and no network. Runs that are unfinished or damaged are named on it."""
+other file and no network. Runs that are unfinished or damaged are named on it. The tables of experiments, of which only
+results are kept, are put on it too."""
 
 
 def add(commands: Any, quiet: Quiet) -> None:

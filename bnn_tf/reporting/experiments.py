@@ -1,22 +1,24 @@
 """Tables that many trainings fill, read from what remains of those trainings: small result files, without checkpoints.
 
-`experiments.json` says what the tables are; beside it lies a file for each training that was done.
+`experiments.json` says what the tables are; beside it lies a file for each training that was done, and `latency.json`,
+where the networks were timed.
 """
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from bnn_tf import plots
 from bnn_tf.reporting.damage import UNREADABLE, DamagedError, read_json
 from bnn_tf.reporting.pictures import Picture, picture
 from bnn_tf.reporting.tables import MISSING, Cell, Table, number, percent, table, text
 
-EXPERIMENTS = "experiments.json"
-_FORMAT = 1
+EXPERIMENTS, LATENCY = "experiments.json", "latency.json"
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Outcome:
         accuracy, best_accuracy: on the test images, after the last and after the best epoch.
         epochs: that were done.
         packed_bytes: of the network as a packed file.
+        latency: seconds that an image takes; None where that wasn't measured.
         seconds: of wall clock.
         history: a value for each figure and epoch.
     """
@@ -45,6 +48,7 @@ class Outcome:
     best_accuracy: float
     epochs: int
     packed_bytes: int
+    latency: float | None
     seconds: float
     history: Mapping[str, list[float]]
 
@@ -54,6 +58,7 @@ class Experiment:
     """A table, and what is known of its cells.
 
     Attributes:
+        name: short.
         title: of the table.
         about: what is asked and what is alike in all trainings.
         axis: what the rows are called.
@@ -62,9 +67,10 @@ class Experiment:
         outcomes: of those that were done.
         reference: what others report for a cell, in percent.
         source: whose figures those are.
-        costs: whether accuracy is drawn over size, instead of curves.
+        costs: whether accuracy is drawn over size and time, instead of curves.
     """
 
+    name: str
     title: str
     about: str
     axis: str
@@ -84,20 +90,23 @@ def read_experiments(path: Path) -> list[Experiment]:
         DamagedError: a ValueError, where it or a result can't be read.
     """
     content = read_json(path / EXPERIMENTS)
-    if content.get("format") != _FORMAT:
-        raise DamagedError(f"{EXPERIMENTS} is of format {content.get('format')!r}; this version reads {_FORMAT}")
+    if content.get("format") != FORMAT:
+        raise DamagedError(f"{EXPERIMENTS} is of format {content.get('format')!r}; this version reads {FORMAT}")
     try:
-        return [_experiment(each, path) for each in content["experiments"]]
+        timed = read_json(path / LATENCY)["seconds"] if (path / LATENCY).exists() else {}
+        latencies = {str(name): float(seconds) for name, seconds in timed.items()}
+        return [_experiment(each, path, latencies) for each in content["experiments"]]
     except DamagedError:
         raise
     except UNREADABLE as error:
         raise DamagedError(f"{EXPERIMENTS} is damaged: {type(error).__name__} {error}") from None
 
 
-def _experiment(content: Mapping[str, Any], path: Path) -> Experiment:
+def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, float]) -> Experiment:
     runs = content["runs"]
-    outcomes = [_outcome(run, path / Path(str(run["name"])).with_suffix(".json").name) for run in runs]
+    outcomes = [_outcome(run, path, latencies) for run in runs]
     return Experiment(
+        str(content["name"]),
         str(content["title"]),
         str(content["about"]),
         str(content["axis"]),
@@ -111,7 +120,8 @@ def _experiment(content: Mapping[str, Any], path: Path) -> Experiment:
     )
 
 
-def _outcome(run: Mapping[str, Any], file: Path) -> Outcome | None:
+def _outcome(run: Mapping[str, Any], path: Path, latencies: Mapping[str, float]) -> Outcome | None:
+    file = path / Path(f"{run['name']}.json").name
     if not file.exists():
         return None
     found = read_json(file)
@@ -128,6 +138,7 @@ def _outcome(run: Mapping[str, Any], file: Path) -> Outcome | None:
             float(found["best_accuracy"]),
             int(found["epochs"]),
             int(found["packed_bytes"]),
+            latencies.get(file.stem),
             float(found["wall_seconds"]),
             history,
         )
@@ -135,31 +146,43 @@ def _outcome(run: Mapping[str, Any], file: Path) -> Outcome | None:
         raise DamagedError(f"{file.name} is damaged: {type(error).__name__} {error}") from None
 
 
-def tables(experiment: Experiment) -> tuple[Table, ...]:
-    """The table itself, and how each of its figures was made."""
-    cells: dict[tuple[str, str], list[float]] = {}
+def accuracies(experiment: Experiment) -> list[list[Cell]]:
+    """The rows of the table: its name, then for each column the mean over the seeds and what others report."""
+    found: dict[tuple[str, str], list[float]] = {}
     for each in experiment.outcomes:
-        cells.setdefault((each.row, each.column), []).append(each.accuracy)
-    rows = []
-    for row in experiment.rows:
-        found = [
-            _cell(cells.get((row, column)), experiment.reference.get((row, column))) for column in experiment.columns
-        ]
-        rows.append([text(row), *found])
-    caption = "Accuracy on the test images after the last epoch, in percent"
-    if experiment.reference:
-        caption += f"; in brackets what {experiment.source} reports"
-    return table(caption, (experiment.axis, *experiment.columns), rows), _made(experiment)
+        found.setdefault((each.row, each.column), []).append(100 * each.accuracy)
+    places = [[(row, column) for column in experiment.columns] for row in experiment.rows]
+    return [
+        [text(line[0][0]), *(_cell(found.get(place, []), experiment.reference.get(place)) for place in line)]
+        for line in places
+    ]
 
 
-def _cell(accuracies: list[float] | None, reference: float | None) -> Cell:
-    if not accuracies:
-        return MISSING if reference is None else Cell(f"– / ({reference:g})", None)
-    percents = [100 * accuracy for accuracy in accuracies]
-    shown = f"{statistics.mean(percents):.2f}"
+def _cell(percents: Sequence[float], reference: float | None) -> Cell:
+    shown = f"{statistics.mean(percents):.2f}" if percents else MISSING.text
     if len(percents) > 1:
         shown += f" ± {statistics.stdev(percents):.2f} ({len(percents)})"
-    return Cell(shown if reference is None else f"{shown} / ({reference:g})", statistics.mean(percents))
+    key = statistics.mean(percents) if percents else None
+    return Cell(shown if reference is None else f"{shown} / ({reference:g})", key)
+
+
+def notes(experiment: Experiment) -> str:
+    """What the figures of the table are."""
+    found = ["Accuracy on the test images after the last epoch, in percent."]
+    if len({(each.row, each.column) for each in experiment.outcomes}) < len(experiment.outcomes):
+        found.append("± is the standard deviation over the seeds, whose number stands in brackets.")
+    if experiment.reference:
+        found.append(f"In brackets after a slash: what {experiment.source} reports.")
+    missing = experiment.planned - len(experiment.outcomes)
+    if missing:
+        found.append(f"{MISSING.text}: not run yet ({missing} of {experiment.planned} runs).")
+    return " ".join(found)
+
+
+def tables(experiment: Experiment) -> tuple[Table, ...]:
+    """The table itself, and how each of its figures was made."""
+    columns = (experiment.axis, *experiment.columns)
+    return table(notes(experiment), columns, accuracies(experiment)), _made(experiment)
 
 
 def _made(experiment: Experiment) -> Table:
@@ -182,16 +205,28 @@ def _made(experiment: Experiment) -> Table:
     return table("How each figure was made", columns, rows)
 
 
-def pictures(experiment: Experiment) -> tuple[Picture, ...]:
-    """Curves, or accuracy over size, of the trainings with the first seed; none where nothing was done."""
+def draw(experiment: Experiment) -> Figure | None:
+    """Curves, or accuracy over costs, of the trainings with the first seed; None where nothing was done."""
     first = {f"{each.row}, {each.column}": each for each in experiment.outcomes if each.seed == 0}
     if not first:
-        return ()
+        return None
     if experiment.costs:
-        networks = {
-            label: {"accuracy": each.accuracy, "packed_bytes": each.packed_bytes, "group": each.column}
-            for label, each in first.items()
-        }
-        return (picture("accuracy over packed size", partial(plots.trade_off, networks)),)
+        return plots.trade_off({label: _costs(each) for label, each in first.items()}, experiment.title)
     curves = {label: dict(each.history) for label, each in list(first.items())[: plots.MOST_CURVES]}
-    return (picture("learning curves", partial(plots.learning_curves, curves)),)
+    return plots.learning_curves(curves, experiment.title)
+
+
+def _costs(each: Outcome) -> dict[str, Any]:
+    group = f"{each.row.split(', ×')[0]}, {each.column}"  # at all widths
+    return {
+        "accuracy": each.accuracy,
+        "packed_bytes": each.packed_bytes,
+        "latency": each.latency,
+        "group": group,
+    }
+
+
+def pictures(experiment: Experiment) -> tuple[Picture, ...]:
+    """What `draw` draws; none where nothing was done."""
+    caption = "accuracy against its costs" if experiment.costs else "learning curves"
+    return (picture(caption, lambda: draw(experiment)),) if experiment.outcomes else ()

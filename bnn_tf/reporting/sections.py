@@ -78,7 +78,7 @@ def _numbered(runs: Runs) -> list[tuple[str, int, Any]]:
 
 
 def _experiment(experiment: experiments.Experiment, index: int) -> Section:
-    facts = {"trainings": f"{len(experiment.outcomes)} of {experiment.planned} are done", "about": experiment.about}
+    facts = {"about": experiment.about}
     tables, pictures = experiments.tables(experiment), experiments.pictures(experiment)
     return Section(f"experiment-{index}", experiment.title, "experiment", facts, (), tables, pictures)
 
