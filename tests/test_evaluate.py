@@ -258,6 +258,10 @@ class TestCommand:
         report = training.report(keras.models.load_model(folder / "float.keras"), data.load("digits"))
         assert json.loads((tmp_path / "out" / "results.json").read_text())["figures"] == report.figures()
 
+    def test_a_packed_file(self, evaluate, folder, tmp_path):
+        bnn_tf.pack(keras.models.load_model(folder / "float.keras"), tmp_path / "net.bnn")
+        assert "net.bnn is a packed model: `bnn-tf predict`" in self.error(evaluate(tmp_path / "net.bnn"))
+
     def test_a_run_knows_its_data(self, evaluate, folder):
         code, out, _ = evaluate(folder / "run", "--json")
         found = json.loads(out)

@@ -175,6 +175,20 @@ class TestTransfer:
         with pytest.raises(training.ModelFileError, match="can't be loaded as a Keras model"):
             training.load_model(tmp_path / "model.keras")
 
+    @pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 99)], ids=["encrypted", "compressed in an unknown way"])
+    def test_a_model_whose_archive_can_not_be_read(self, tmp_path, at, value):
+        path = tmp_path / "model.keras"
+        network().save(path)
+        content = bytearray(path.read_bytes())
+        for signature, offset in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):  # of each entry, and in the directory
+            place = content.find(signature)
+            while place >= 0:
+                content[place + offset + at] = value
+                place = content.find(signature, place + 4)
+        path.write_bytes(content)
+        with pytest.raises(training.ModelFileError, match="can't be loaded as a Keras model"):
+            training.load_model(path)
+
     def test_a_new_head_on_a_trained_body(self):
         body = models.resnet_cifar("bwn", n=1, width=0.25)
         before = [array(v) for v in body.weights]

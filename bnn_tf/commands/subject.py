@@ -12,6 +12,7 @@ from bnn_tf.errors import ArgumentError
 if TYPE_CHECKING:
     from bnn_tf.training.run_config import TrainedOn
 
+_PACKED = b"\x89BNN"  # how a packed file begins
 _MODEL = "a .keras file, or the folder of a run of `bnn-tf train`"
 _CHECKPOINT = "of a run; best did best on its test images, where its figures flatter; by default last"
 
@@ -65,7 +66,13 @@ def read(source: str, checkpoint: str, quiet: Quiet) -> Subject:
     """
     path = Path(source)
     if not path.is_dir():
-        path.open("rb").close()  # says what is wrong with the path better than Keras does
+        with path.open("rb") as file:  # says what is wrong with the path better than Keras does
+            packed = file.read(len(_PACKED)) == _PACKED
+        if packed:
+            raise ArgumentError(
+                f"{path} is a packed model: `bnn-tf predict`, `summary` and `bench` take it. Name the .keras file that "
+                "it was made of."
+            )
         return Subject(str(path), path)
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))

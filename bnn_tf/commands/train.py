@@ -215,7 +215,8 @@ def _description(options: argparse.Namespace, scheme: str) -> dict[str, Any]:
 def _report(training: "Training", out: Path) -> None:
     accuracies = training.history["val_accuracy"]
     best = training.best_epoch
-    print(f"test accuracy {accuracies[-1]:.2%} after {len(accuracies)} epochs, {training.seconds:.1f} s")
+    epochs = f"{len(accuracies)} epoch{'s' if len(accuracies) > 1 else ''}"
+    print(f"test accuracy {accuracies[-1]:.2%} after {epochs}, {training.seconds:.1f} s")
     print(f"best: {accuracies[best - 1]:.2%} after epoch {best}")
     print(f"In {out}: config.json, metrics.csv, metrics.jsonl, curves.png, last.keras and best.keras.")
 

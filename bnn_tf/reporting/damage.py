@@ -1,24 +1,13 @@
 """Files that can't be read as what they should be."""
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-# How reading a file ends that isn't whole, or isn't ours: the zip format alone has seven of these.
-UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from bnn_tf.training import run_folder
+
+# How reading a file ends that isn't whole, or isn't ours.
+UNREADABLE = (OSError, *run_folder.UNREADABLE)
 
 
 class DamagedError(ValueError):

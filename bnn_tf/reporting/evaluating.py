@@ -1,11 +1,11 @@
 """Evaluates a training that was found, on the test set of its own data."""
 
 import os
-from typing import Any
 
 from bnn_tf import data, training
 from bnn_tf.errors import ArgumentError
 from bnn_tf.reporting.runs import Evaluated, TrainingRun
+from bnn_tf.training.run_config import trained_on
 from bnn_tf.training.training_folder import LAST
 
 
@@ -19,11 +19,9 @@ def evaluate(run: TrainingRun, data_dir: str | os.PathLike[str] | None = None) -
     Raises:
         UserError: where the model or its data can't be loaded, or don't fit together.
     """
-    config = run.config
-    name, options = config.get("data_source") or config["data"].get("name"), config.get("data_options") or {}
-    augment: Any = config["recipe"].get("augment") or ()
-    if not isinstance(name, str) or not isinstance(options, dict) or not isinstance(augment, list | tuple):
-        raise ArgumentError("the configuration doesn't say what it was trained on")
-    dataset = data.load(name, data_dir, **options)
-    found = training.report(training.load_model(run.path / LAST), dataset, name=run.name, augment=tuple(augment))
+    known = trained_on(run.config)
+    if known.source is None:
+        raise ArgumentError("The configuration doesn't say what it was trained on.")
+    dataset = data.load(known.source, data_dir, **known.options)
+    found = training.report(training.load_model(run.path / LAST), dataset, name=run.name, augment=known.augment)
     return Evaluated(found.model, found.data, found.class_names, found.figures(), found.metrics)

@@ -4,6 +4,8 @@ import errno
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,18 @@ from typing import Any
 from bnn_tf.errors import UserError
 
 RESULTS = "results.json"
+# How reading a zip archive ends that isn't whole, or isn't ours, besides an OSError.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -21,6 +35,11 @@ class RunFolderError(UserError, FileExistsError):
 
 class FullDiskError(UserError, OSError):
     """No room for a file of a run; what was there before is whole."""
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an error says; its kind, where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class Folder:

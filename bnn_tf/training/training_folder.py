@@ -26,7 +26,7 @@ import keras
 
 from bnn_tf import plots
 from bnn_tf.training.arrays import array
-from bnn_tf.training.run_folder import Folder, FullDiskError, RunFolderError
+from bnn_tf.training.run_folder import UNREADABLE, Folder, FullDiskError, RunFolderError, first_line
 
 CONFIG, LAST, BEST, CURVES = "config.json", "last.keras", "best.keras", "curves.png"
 METRICS_CSV, METRICS_JSONL, EVENTS = "metrics.csv", "metrics.jsonl", "tensorboard"
@@ -186,9 +186,9 @@ def load_checkpoint(path: str | os.PathLike[str], model: keras.Model) -> State:
         model.load_weights(path)
         for variable, value in zip(_seed_states(model), state.seeds, strict=True):
             variable.assign(value)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise RunFolderError(
-            f"{path} is no checkpoint of this training: {str(error).splitlines()[0]}. Choose another folder."
+            f"{path} is no checkpoint of this training: {first_line(error)}. Choose another folder."
         ) from error
     return state
 

@@ -3,12 +3,12 @@
 import os
 from dataclasses import dataclass
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 
 from bnn_tf.errors import ArgumentError, UserError
 from bnn_tf.quantizers import PROGRESS
+from bnn_tf.training.run_folder import UNREADABLE, first_line
 from bnn_tf.training.selection import flat_layers
 
 _WIDTHS = ("units", "filters")
@@ -58,8 +58,8 @@ def load_model(source: keras.Model | str | os.PathLike[str]) -> keras.Model:
         with open(source, "rb"):  # says what is wrong with the path better than Keras does
             pass
         return keras.models.load_model(source, compile=False)
-    except (BadZipFile, TypeError, ValueError) as error:
-        raise ModelFileError(f"{source} can't be loaded as a Keras model: {str(error).splitlines()[0]}") from error
+    except UNREADABLE as error:
+        raise ModelFileError(f"{source} can't be loaded as a Keras model: {first_line(error)}") from error
 
 
 def warm_start(model: keras.Model, source: keras.Model | str | os.PathLike[str]) -> WarmStart:
