@@ -116,10 +116,11 @@ def _recipe() -> Experiment:
     file = f"{{{teacher.name}}}/last.keras"
     ways = {
         "plain": sgd,
+        "Adam for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
+        "rate 1 for the latent kernels": f"{sgd} --binary-learning-rate 1",
         "warm start": f"{sgd} --warm-start {file}",
         "distillation": f"{sgd} --teacher {file}",
         "warm start and distillation": f"{sgd} --warm-start {file} --teacher {file}",
-        "Adam for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
         "Adam for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
     }
     runs = [teacher, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
