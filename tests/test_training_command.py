@@ -41,7 +41,7 @@ def test_says_what_it_did(capsys, tmp_path, monkeypatch):
     assert cli.main([*TINY, "--scheme", "bwn"]) == 0
     out, err = capsys.readouterr()
     assert err.startswith("lenet bwn epoch 1/1: loss ") and " images/s, 0:00:00 left" in err
-    assert out.splitlines()[0].endswith(" s") and "after 1 epochs" in out and "best: " in out
+    assert out.splitlines()[0].endswith(" s") and "after 1 epoch," in out and "best: " in out
     assert (tmp_path / "runs" / "lenet-bwn-digits" / "best.keras").exists()
 
 
