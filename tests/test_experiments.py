@@ -220,7 +220,12 @@ class TestReport:
 
     def test_small(self, results):
         text = write_report(results, kernels=False).read_text(encoding="utf-8")
-        assert ">98.50 ± 0.71 (2) / (99)<" in text and "1 of 3 runs" in text and "learning curves of Title" in text
+        assert (
+            ">98.50 ± 0.71 (2) / (99)<" in text
+            and "1 of 3 runs" in text
+            and "<p>About.</p>" in text
+            and "learning curves of Title" in text
+        )
 
     @pytest.mark.parametrize(
         ("name", "content", "remark"),

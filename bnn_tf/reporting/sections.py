@@ -37,6 +37,7 @@ class Section:
         tables, pictures: in their order.
         details: names and values that are unfolded on demand, under their headings.
         command: what made the run.
+        about: what it is, in words.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Section:
     pictures: tuple[Picture, ...] = ()
     details: dict[str, dict[str, str]] = field(default_factory=dict)
     command: str = ""
+    about: str = ""
 
 
 def sections(runs: Runs, kernels: bool = True, evaluate: Evaluate | None = None) -> list[Section]:
@@ -78,9 +80,14 @@ def _numbered(runs: Runs) -> list[tuple[str, int, Any]]:
 
 
 def _experiment(experiment: experiments.Experiment, index: int) -> Section:
-    facts = {"about": experiment.about}
-    tables, pictures = experiments.tables(experiment), experiments.pictures(experiment)
-    return Section(f"experiment-{index}", experiment.title, "experiment", facts, (), tables, pictures)
+    return Section(
+        f"experiment-{index}",
+        experiment.title,
+        "experiment",
+        tables=experiments.tables(experiment),
+        pictures=experiments.pictures(experiment),
+        about=experiment.about,
+    )
 
 
 # Trainings.
