@@ -34,6 +34,7 @@ class TrainingRun:
         history: a value for each figure and epoch.
         best_epoch: from 1; 0 where there is none.
         seconds: of wall clock; None where the checkpoint doesn't say.
+        state: "finished", "unfinished" or "damaged".
         problems: why it isn't whole or isn't finished.
     """
 
@@ -43,6 +44,7 @@ class TrainingRun:
     history: History
     best_epoch: int
     seconds: float | None
+    state: str
     problems: tuple[str, ...]
 
     @property
@@ -184,14 +186,13 @@ def read_training(name: str, path: Path) -> TrainingRun:
     done, planned = len(history.get("val_accuracy", ())), config["recipe"].get("epochs")
     if state.get("epoch") and not history and not problems:
         problems.append(f"{METRICS_JSONL} is missing or empty")
-    if state.get("finished") is not True and not problems:
-        problems.append(f"unfinished: {done} of {planned} epochs are done")
+    standing = "damaged" if problems else "finished" if state.get("finished") is True else "unfinished"
+    if standing == "unfinished":
+        problems.append(f"unfinished: {f'{done} of {planned} epochs are done' if state else f'there is no {LAST} yet'}")
     accuracies = [-math.inf if math.isnan(value) else value for value in history.get("val_accuracy", ())]
     best = 1 + accuracies.index(max(accuracies)) if accuracies else 0
-    seconds = state.get("seconds")
-    return TrainingRun(
-        name, path, config, history, best, seconds if isinstance(seconds, int | float) else None, tuple(problems)
-    )
+    seconds = state.get("seconds") if is_figure(state.get("seconds")) else None
+    return TrainingRun(name, path, config, history, best, seconds, standing, tuple(problems))
 
 
 def _tried(read: Callable[[], dict[str, Any]], otherwise: dict[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -224,11 +225,12 @@ def _number(value: Any) -> float:
 
 
 def _state(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its training; empty where there is none yet."""
     try:
         with zipfile.ZipFile(path) as archive:
             state = json.loads(archive.read(STATE))
     except FileNotFoundError:
-        raise DamagedError(f"unfinished: there is no {path.name} yet") from None
+        return {}
     except UNREADABLE:
         raise DamagedError(f"{path.name} is damaged") from None
     if not isinstance(state, dict):

@@ -121,17 +121,13 @@ def _training_row(run: TrainingRun, link: str) -> list[Cell]:
         number(_last(run, "val_loss"), ".4f"),
         number(config["network"].get("parameters")),
         number(run.seconds, ",.1f"),
-        text("finished" if not run.problems else "unfinished" if _unfinished(run.problems) else "damaged"),
+        text(run.state),
     ]
 
 
 def _last(run: TrainingRun, figure: str) -> float | None:
     """The figure of the last epoch; None where there is none."""
     return (run.history.get(figure) or [None])[-1]  # type: ignore[list-item]
-
-
-def _unfinished(problems: tuple[str, ...]) -> bool:
-    return all(problem.startswith("unfinished") for problem in problems)
 
 
 def _differences(runs: list[TrainingRun]) -> Table | None:
