@@ -14,11 +14,6 @@ from typing import Any
 
 import numpy as np
 
-# TensorFlow advises against predicting with many models in one program, which is what notebooks are for; matplotlib
-# says that it lists the fonts when it runs for the first time.
-for chatter in ("tensorflow", "matplotlib.font_manager"):
-    logging.getLogger(chatter).setLevel(logging.ERROR)
-
 ROOT = Path(__file__).resolve().parent.parent
 THOROUGH = os.environ.get("BNN_TF_THOROUGH") == "1"
 
@@ -37,6 +32,11 @@ with quiet_tensorflow():
     # From 3 on nothing is logged: what oneDNN leaves to other libraries is logged as an error. Python raises its own.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras  # noqa: F401
+
+# TensorFlow advises against predicting with many models in one program, which is what notebooks are for; it sets its
+# level when it is imported. matplotlib says that it lists the fonts when it runs for the first time.
+for chatter in ("tensorflow", "matplotlib.font_manager"):
+    logging.getLogger(chatter).setLevel(logging.ERROR)
 
 
 def load(name: str, train: int | None = None, test: int | None = None, **options: Any) -> data.Dataset:
