@@ -12,7 +12,7 @@ from bnn_tf.layers.frozen import FROZEN, FrozenLayer
 _TWINS = {keras.saving.get_registered_name(trained): frozen for trained, frozen in FROZEN.items()}
 
 
-def freeze(model: keras.Model, *, who: str = "freeze") -> keras.Model:
+def freeze(model: keras.Model) -> keras.Model:
     """A copy of a trained model for inference: one bit a binary weight, in memory and in its files.
 
     Each binary layer becomes its frozen twin, which holds packed bits and alpha and gives the same output, on the C++
@@ -23,7 +23,6 @@ def freeze(model: keras.Model, *, who: str = "freeze") -> keras.Model:
     Args:
         model: a built Sequential or functional model with at least one binary layer. Those that are frozen already are
             copied as they are.
-        who: freezes, as errors name it.
 
     Returns:
         A `keras.Model` of the same kind, not compiled, with every layer's `trainable` off. Calling it with
@@ -40,6 +39,11 @@ def freeze(model: keras.Model, *, who: str = "freeze") -> keras.Model:
     >>> [weight.shape for weight in frozen.weights]   # bits, alpha, bias
     [(1, 2, 2, 16), (32,), (32,)]
     """
+    return frozen_copy(model, "freeze")
+
+
+def frozen_copy(model: keras.Model, who: str) -> keras.Model:
+    """What `freeze` returns; errors say that `who` asked for it."""
     check_built(who, model)
     if not _binary_layers(model):
         found = {type(layer).__name__ for layer in model.layers}

@@ -232,6 +232,12 @@ class TestReport:
         [
             (f"{TEACHER.name}.json", "{}", "0.json is damaged: KeyError"),
             (f"{TEACHER.name}.json", "[", "it isn&#39;t JSON"),
+            (f"{TEACHER.name}.json", json.dumps(result(TEACHER, float("inf"))), "a figure is inf"),
+            (
+                f"{TEACHER.name}.json",
+                json.dumps(result(TEACHER, 1) | {"history": {"a": [1], "b": []}}),
+                "as long for all",
+            ),
             (page.MANIFEST, '{"format": 2}', "of format 2; this version reads 1"),
             (page.MANIFEST, '{"format": 1, "experiments": [7]}', "is damaged"),
             (LATENCY, '{"seconds": 7}', "is damaged"),

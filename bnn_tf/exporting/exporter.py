@@ -10,7 +10,7 @@ from bnn_tf.cloning import check_built, check_graph
 from bnn_tf.errors import ArgumentError, unknown_name
 from bnn_tf.exporting import serving
 from bnn_tf.exporting.floats import float_twin, has_binary_layers
-from bnn_tf.freezing import freeze
+from bnn_tf.freezing import frozen_copy
 from bnn_tf.placing import check_file, check_folder, placed
 
 # What each format is, in a few words.
@@ -102,7 +102,7 @@ def _export_saved_model(model: keras.Model, path: Path, with_ops: bool) -> None:
         serving.check_ops()
     with placed(path) as part:
         serving.write_saved_model(
-            freeze(model, who="export") if with_ops else float_twin(model), part, with_ops=with_ops
+            frozen_copy(model, "export") if with_ops else float_twin(model), part, with_ops=with_ops
         )
 
 

@@ -14,7 +14,7 @@ import keras
 from bnn_tf import composed
 from bnn_tf.arguments import read_window
 from bnn_tf.cloning import Copies, check_built, rebuilt
-from bnn_tf.freezing import freeze
+from bnn_tf.freezing import frozen_copy
 from bnn_tf.layers.binary import BinaryInput, BinaryLayer
 from bnn_tf.layers.conv import BinaryConv2D
 from bnn_tf.layers.frozen import FrozenLayer
@@ -43,7 +43,7 @@ def float_twin(model: keras.Model) -> keras.Model:
     check_built("export", model)
     if not has_binary_layers(model):
         return model
-    twin = _FloatTwins().of_model(freeze(model, who="export"))
+    twin = _FloatTwins().of_model(frozen_copy(model, "export"))
     twin.trainable = False
     return twin
 

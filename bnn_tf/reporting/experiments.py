@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bnn_tf import plots
-from bnn_tf.reporting.damage import UNREADABLE, DamagedError, read_json
+from bnn_tf.reporting.damage import UNREADABLE, DamagedError, figure, read_json
 from bnn_tf.reporting.pictures import Picture, picture
 from bnn_tf.reporting.tables import MISSING, Cell, Table, number, percent, table, text
 
@@ -94,7 +94,7 @@ def read_experiments(path: Path) -> list[Experiment]:
         raise DamagedError(f"{EXPERIMENTS} is of format {content.get('format')!r}; this version reads {FORMAT}")
     try:
         timed = read_json(path / LATENCY)["seconds"] if (path / LATENCY).exists() else {}
-        latencies = {str(name): float(seconds) for name, seconds in timed.items()}
+        latencies = {str(name): figure(seconds) for name, seconds in timed.items()}
         return [_experiment(each, path, latencies) for each in content["experiments"]]
     except DamagedError:
         raise
@@ -114,7 +114,7 @@ def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, 
         tuple(dict.fromkeys(str(run["column"]) for run in runs)),
         len(runs),
         tuple(outcome for outcome in outcomes if outcome),
-        {(str(each["row"]), str(each["column"])): float(each["percent"]) for each in content["reference"]},
+        {(str(each["row"]), str(each["column"])): figure(each["percent"]) for each in content["reference"]},
         str(content["source"]),
         content["costs"] is True,
     )
@@ -126,7 +126,9 @@ def _outcome(run: Mapping[str, Any], path: Path, latencies: Mapping[str, float])
         return None
     found = read_json(file)
     try:
-        history = {str(name): [float(value) for value in values] for name, values in found["history"].items()}
+        history = {str(name): [figure(value) for value in values] for name, values in found["history"].items()}
+        if len({len(values) for values in history.values()}) != 1:
+            raise ValueError("its history isn't as long for all figures")
         return Outcome(
             str(run["row"]),
             str(run["column"]),
@@ -134,12 +136,12 @@ def _outcome(run: Mapping[str, Any], path: Path, latencies: Mapping[str, float])
             str(found["command"]),
             str(found.get("commit", "")),
             str(found.get("date", "")),
-            float(found["accuracy"]),
-            float(found["best_accuracy"]),
+            figure(found["accuracy"]),
+            figure(found["best_accuracy"]),
             int(found["epochs"]),
             int(found["packed_bytes"]),
             latencies.get(file.stem),
-            float(found["wall_seconds"]),
+            figure(found["wall_seconds"]),
             history,
         )
     except UNREADABLE as error:

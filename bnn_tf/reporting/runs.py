@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bnn_tf.reporting.damage import UNREADABLE, DamagedError, read_json
+from bnn_tf.reporting.damage import UNREADABLE, DamagedError, figure, read_json
 from bnn_tf.reporting.experiments import EXPERIMENTS, Experiment, read_experiments
 from bnn_tf.reporting.tables import is_figure
 from bnn_tf.training.metrics import ClassMetrics
@@ -207,7 +207,7 @@ def _history(path: Path) -> History:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
-        history = {name: [_number(row[name]) for row in rows] for name in rows[0] if name != "epoch"} if rows else {}
+        history = {name: [figure(row[name]) for row in rows] for name in rows[0] if name != "epoch"} if rows else {}
     except FileNotFoundError:
         return {}
     except UNREADABLE:
@@ -215,13 +215,6 @@ def _history(path: Path) -> History:
     if rows and not set(_FIGURES) <= set(history):
         raise DamagedError(f"{path.name} is damaged: it lacks {', '.join(sorted(set(_FIGURES) - set(history)))}")
     return history
-
-
-def _number(value: Any) -> float:
-    number = float("nan") if value is None else float(value)
-    if not math.isnan(number) and not is_figure(number):
-        raise ValueError(f"a figure is {number}")
-    return number
 
 
 def _state(path: Path) -> dict[str, Any]:
@@ -289,5 +282,5 @@ def _evaluated(content: dict[str, Any]) -> Evaluated:
     names = tuple(str(each["class"]) for each in content["classes"])
     if matrix.shape != (len(names),) * 2 or (matrix < 0).any() or not matrix.any():
         raise ValueError(f"a confusion matrix of the shape {matrix.shape} for {len(names)} classes")
-    figures = {str(figure): _number(value) for figure, value in content["figures"].items()}
+    figures = {str(name): figure(value) for name, value in content["figures"].items()}
     return Evaluated(str(content["model"]), str(content["data"]), names, figures, ClassMetrics(matrix))
