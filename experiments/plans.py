@@ -133,6 +133,25 @@ def _recipe() -> Experiment:
     )
 
 
+def _rates() -> Experiment:
+    sgd = f"--learning-rate 0.1 {_HE}"
+    ways = {
+        "SGD, 0.1": sgd,
+        **{f"SGD, {rate}": f"{sgd} --binary-learning-rate {rate}" for rate in (0.3, 1, 3)},
+        **{
+            f"Adam, {rate}": f"{sgd} --binary-optimizer adam --binary-learning-rate {rate}"
+            for rate in (0.002, 0.005, 0.01, 0.02)
+        },
+    }
+    return Experiment(
+        "How fast should latent kernels move?",
+        "ResNet-14 (n = 2) under bwn on CIFAR-10, 4 epochs over a cosine: the optimizer and the rate of the latent "
+        "kernels. All other weights have SGD with Nesterov's momentum, rate 0.1.",
+        "latent kernels",
+        tuple(_resnet(way, "accuracy", "bwn", 2, 4, how) for way, how in ways.items()),
+    )
+
+
 def _width() -> Experiment:
     widths = (1, 2, 1.5, 3)
 
@@ -239,6 +258,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "flowers": _flowers(),
     "cure": _cure(),
     "recipe": _recipe(),
+    "rates": _rates(),
     "width": _width(),
     "topology": _topology(),
     "means": _means(),
