@@ -7,12 +7,18 @@ from experiments.plan import Experiment, Run
 _SCHEMES = ("float", "bwn", "dorefa", "xnor")
 # He's way to train a residual network on CIFAR: SGD with momentum, a cosine to 0, mirrored and shifted images.
 _AUGMENTED = "--schedule cosine --augment flip crop:4"
+_ADAM_LATENTS = "--binary-optimizer adam --binary-learning-rate 0.01"
 _HE = f"--weight-decay 1e-4 --optimizer nesterov {_AUGMENTED}"
 
 
 def _resnet(row: str, column: str, scheme: str, blocks: int, epochs: int, how: str, seed: int = 0) -> Run:
     network = f"--model resnet_cifar --scheme {scheme} --data cifar10 --blocks {blocks}"
     return Run(row, column, f"{network} --epochs {epochs} {how}", seed)
+
+
+# ResNet-14 in float: for itself, to start from, and as a teacher.
+_FLOAT = _resnet("float", "accuracy", "float", 2, 15, f"--learning-rate 0.1 {_HE}")
+_FLOAT_FILE = f"{{{_FLOAT.name}}}/last.keras"
 
 
 def _thesis() -> Experiment:
@@ -112,22 +118,24 @@ def _cure() -> Experiment:
 
 def _recipe() -> Experiment:
     sgd = f"--learning-rate 0.1 {_HE}"
-    teacher = _resnet("float", "accuracy", "float", 2, 15, sgd)
-    file = f"{{{teacher.name}}}/last.keras"
+    adam = f"{sgd} {_ADAM_LATENTS}"
+    start, teacher = f"--warm-start {_FLOAT_FILE}", f"--teacher {_FLOAT_FILE}"
     ways = {
         "plain": sgd,
-        "Adam for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
         "rate 1 for the latent kernels": f"{sgd} --binary-learning-rate 1",
-        "warm start": f"{sgd} --warm-start {file}",
-        "distillation": f"{sgd} --teacher {file}",
-        "warm start and distillation": f"{sgd} --warm-start {file} --teacher {file}",
-        "Adam for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
+        "Adam, 0.002, for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
+        "Adam, 0.01, for the latent kernels": adam,
+        "that, warm start": f"{adam} {start}",
+        "that, distillation": f"{adam} {teacher}",
+        "that, warm start and distillation": f"{adam} {start} {teacher}",
+        "Adam, 0.002, for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
     }
-    runs = [teacher, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
+    runs = [_FLOAT, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
     return Experiment(
         "What helps binary weights",
-        "ResNet-14 (n = 2) under bwn on CIFAR-10, 15 epochs, one thing changed at a time; the first row is the float "
-        "network, which is also the teacher. Latent kernels are clipped to -1..1 and never decay.",
+        "ResNet-14 (n = 2) under bwn on CIFAR-10, 15 epochs; the first row is the float network, which is also the "
+        "one that others start from and learn from. Plain: SGD with Nesterov's momentum, rate 0.1, for all weights. "
+        "Latent kernels are clipped to -1..1 and never decay.",
         "recipe",
         tuple(runs),
     )
@@ -143,12 +151,18 @@ def _rates() -> Experiment:
             for rate in (0.002, 0.005, 0.01, 0.02)
         },
     }
+    starts = {"random weights": "", "the float network": f" --warm-start {_FLOAT_FILE}"}
     return Experiment(
         "How fast should latent kernels move?",
-        "ResNet-14 (n = 2) under bwn on CIFAR-10, 4 epochs over a cosine: the optimizer and the rate of the latent "
-        "kernels. All other weights have SGD with Nesterov's momentum, rate 0.1.",
+        "ResNet-14 (n = 2) under bwn on CIFAR-10, 4 epochs over a cosine, from random weights and from those of the "
+        "float network above: the optimizer and the rate of the latent kernels. All other weights have SGD with "
+        "Nesterov's momentum, rate 0.1.",
         "latent kernels",
-        tuple(_resnet(way, "accuracy", "bwn", 2, 4, how) for way, how in ways.items()),
+        tuple(
+            _resnet(way, column, "bwn", 2, 4, how + start)
+            for way, how in ways.items()
+            for column, start in starts.items()
+        ),
     )
 
 
