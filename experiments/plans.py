@@ -118,16 +118,16 @@ def _cure() -> Experiment:
 
 def _recipe() -> Experiment:
     sgd = f"--learning-rate 0.1 {_HE}"
-    adam = f"{sgd} {_ADAM_LATENTS}"
+    adam = f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002"
     start, teacher = f"--warm-start {_FLOAT_FILE}", f"--teacher {_FLOAT_FILE}"
     ways = {
         "plain": sgd,
         "rate 1 for the latent kernels": f"{sgd} --binary-learning-rate 1",
-        "Adam, 0.002, for the latent kernels": f"{sgd} --binary-optimizer adam --binary-learning-rate 0.002",
-        "Adam, 0.01, for the latent kernels": adam,
+        "Adam, 0.002, for the latent kernels": adam,
         "that, warm start": f"{adam} {start}",
         "that, distillation": f"{adam} {teacher}",
         "that, warm start and distillation": f"{adam} {start} {teacher}",
+        "Adam, 0.01, for the latent kernels": f"{sgd} {_ADAM_LATENTS}",
         "Adam, 0.002, for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
     }
     runs = [_FLOAT, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
