@@ -269,7 +269,7 @@ run_tests() {
   offer_browser
   say "pytest"
   # A worker for each processor; one that is done takes over tests of the others.
-  python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal "$@"
+  python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal --durations=20 --durations-min=10 "$@"
 }
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }

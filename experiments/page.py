@@ -4,6 +4,9 @@ And `experiments.json` beside these files: it says what the tables are, also to 
 """
 
 import os
+import re
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -29,8 +32,9 @@ def write(results: Path, page: Path) -> None:
         page: of Markdown.
     """
     save(results / MANIFEST, manifest())
+    experiments = read_experiments(results)
     sections = []
-    for experiment in read_experiments(results):
+    for experiment in experiments:
         path = results / f"{experiment.name}.png"
         figure = draw(experiment)
         if figure:
@@ -38,7 +42,32 @@ def write(results: Path, page: Path) -> None:
         sections.append(section(experiment, os.path.relpath(path, page.parent) if figure else ""))
     page.parent.mkdir(parents=True, exist_ok=True)
     text = Template(_PAGE.read_text(encoding="utf-8")).substitute(sections="\n".join(sections))
-    page.write_text(text, encoding="utf-8")
+    page.write_text(with_figures(text, experiments), encoding="utf-8")
+
+
+def with_figures(text: str, experiments: Iterable[Experiment]) -> str:
+    """Text in which `{{experiment: row -> column}}` has become that cell's accuracy in percent.
+
+    `{{experiment: row -> column minus row -> column}}` becomes a difference in points, with its sign.
+
+    Raises:
+        KeyError: for a cell without a result.
+
+    Example:
+
+    >>> with_figures("Adam gains {{recipe: Adam -> accuracy minus plain -> accuracy}} points.", experiments)
+    'Adam gains +7.08 points.'
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for experiment in experiments:
+        for each in experiment.outcomes:
+            found.setdefault((experiment.name, f"{each.row} -> {each.column}"), []).append(100 * each.accuracy)
+
+    def shown(place: re.Match[str]) -> str:
+        first, *second = (statistics.mean(found[place[1], cell]) for cell in place[2].split(" minus "))
+        return f"{first - second[0]:+.2f}".replace("-", "−") if second else f"{first:.2f}"
+
+    return re.sub(r"\{\{(\w+): (.+?)\}\}", shown, text)
 
 
 def manifest() -> dict[str, Any]:

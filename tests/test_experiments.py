@@ -188,6 +188,15 @@ class TestPage:
         line = "| digits, float, seed 0 | 98.00% | 98.00% | 2 | 1,234 | 2 min | abc, 2026-01-02 | `bnn-tf train` |"
         assert line in text
 
+    def test_figures_in_sentences(self, results):
+        (results / f"{STUDENT.name}.json").write_text(json.dumps(result(STUDENT, 0.96)))
+        text = "{{small: digits -> float}} %, binary {{small: digits -> bwn minus digits -> float}} points"
+        assert page.with_figures(text, read_experiments(results)) == "98.50 %, binary −2.50 points"
+
+    def test_a_sentence_without_its_figure(self, results):
+        with pytest.raises(KeyError, match="digits -> xnor"):
+            page.with_figures("{{small: digits -> xnor}}", read_experiments(results))
+
     def test_pictures(self, results):
         (experiment,) = read_experiments(results)
         assert draw(experiment).axes[0].lines[0].get_label() == "digits, float"
