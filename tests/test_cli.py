@@ -260,9 +260,11 @@ class TestModels:
 def test_data(capsys, tmp_path):
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").touch()
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte").touch()
     assert cli.main(["data", "--data-dir", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"    {tmp_path}/mnist/train-images-idx3-ubyte.gz" in lines
+    assert f"    {tmp_path}/mnist/t10k-images-idx3-ubyte" in lines
     assert f"    {tmp_path}/mnist/train-labels-idx1-ubyte.gz  (missing; downloaded when needed)" in lines
 
 

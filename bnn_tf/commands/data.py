@@ -23,5 +23,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {source.description}")
         for file in source.files:
             missing = "  (missing; downloaded when needed)" if source.downloaded else "  (missing)"
-            print(f"    {folder / file}{'' if (folder / file).exists() else missing}")
+            packed = folder / file
+            unpacked = packed.with_name(packed.name.removesuffix(".gz"))
+            found = next((path for path in (packed, unpacked) if path.exists()), None)
+            print(f"    {found}" if found else f"    {packed}{missing}")
     return 0
