@@ -9,6 +9,7 @@ processes that run the same file share it. Format: docs/packed-format.md.
 
 import json
 import math
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from bnn_tf.text import shape_text, text_table
 
 # The attributes that may hold the number of a tensor.
 _TENSORS = ("bits", "kernel", "alpha", "bias", "scale", "shift", "pre_scale", "pre_shift")
+# More than a machine has processors make no difference but in memory, which is planned for each.
+_MOST_THREADS = 1024
 
 
 class PackedModelError(UserError, ValueError):
@@ -65,6 +68,7 @@ class PackedModel:
 
     Raises:
         PackedModelError: for a file that is missing, damaged, no packed model, or of a newer version.
+        TypeError: for threads that are no whole number.
         ImportError: where the package was installed without its compiled half.
 
     Example:
@@ -78,7 +82,7 @@ class PackedModel:
     def __init__(self, path: str | os.PathLike[str], threads: int = 0):
         core = loading.core()
         try:
-            self._model = core.PackedModel(os.fspath(path), int(threads))
+            self._model = core.PackedModel(os.fspath(path), min(operator.index(threads), _MOST_THREADS))
         except ValueError as error:
             raise PackedModelError(str(error)) from None
         self._graph: dict[str, Any] = json.loads(self._model.describe())

@@ -199,6 +199,15 @@ def test_several_threads_on_one_model(tmp_path, rng):
     assert not wrong
 
 
+def test_numbers_of_threads(tmp_path, rng):
+    writer, _ = small_classifier(rng)
+    assert load(tmp_path, writer, threads=2**40).predict(np.zeros((1, 9, 9, 2), "f4")).shape == (1, 3)
+    with pytest.raises(PackedModelError, match=r"`threads` must not be negative\. Got -1"):
+        load(tmp_path, writer, threads=-1)
+    with pytest.raises(TypeError, match="float"):
+        load(tmp_path, writer, threads=1.5)
+
+
 def test_inputs_that_do_not_fit(tmp_path, rng):
     writer, _ = small_classifier(rng)
     model = load(tmp_path, writer)
