@@ -155,17 +155,23 @@ def _rates() -> Experiment:
             for rate in (0.002, 0.005, 0.01, 0.02)
         },
     }
-    starts = {"random weights": "", "the float network": f" --warm-start {_FLOAT_FILE}"}
+    ways["Adam for all, 0.002"] = f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}"
+    resnet, bireal = "resnet_cifar --scheme bwn", "bireal_cifar --scheme xnor"
+    networks = {
+        "bwn": (resnet, 2, ""),
+        "bwn, from float": (resnet, 2, f" --warm-start {_FLOAT_FILE}"),
+        "xnor": (bireal, 3, ""),
+    }
     return Experiment(
         "How fast should latent kernels move?",
-        "ResNet-14 (n = 2) under bwn on CIFAR-10, 4 epochs over a cosine, from random weights and from those of the "
-        "float network above: the optimizer and the rate of the latent kernels. All other weights have SGD with "
-        "Nesterov's momentum, rate 0.1.",
+        "4 epochs on CIFAR-10 over a cosine: the optimizer and the rate of the latent kernels. All other weights have "
+        "SGD with Nesterov's momentum, rate 0.1, but in the last row. bwn: ResNet-14 (n = 2), from random weights and "
+        "from those of the float network above; xnor: bireal_cifar, n = 3.",
         "latent kernels",
         tuple(
-            _resnet(way, column, "bwn", 2, 4, how + start)
+            Run(way, column, f"--model {network} --data cifar10 --blocks {blocks} --epochs 4 {how}{start}")
             for way, how in ways.items()
-            for column, start in starts.items()
+            for column, (network, blocks, start) in networks.items()
         ),
     )
 
