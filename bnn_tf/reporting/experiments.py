@@ -209,7 +209,10 @@ def _made(experiment: Experiment) -> Table:
 
 def draw(experiment: Experiment) -> Figure | None:
     """Curves, or accuracy over costs, of the trainings with the first seed; None where nothing was done."""
-    first = {f"{each.row}, {each.column}": each for each in experiment.outcomes if each.seed == 0}
+    several = len(experiment.columns) > 1
+    first = {
+        f"{each.row}, {each.column}" if several else each.row: each for each in experiment.outcomes if each.seed == 0
+    }
     if not first:
         return None
     if experiment.costs:
