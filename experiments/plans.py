@@ -176,6 +176,26 @@ def _rates() -> Experiment:
     )
 
 
+def _inputs() -> Experiment:
+    network = "--model bireal_cifar --scheme xnor --data cifar10 --blocks 3 --epochs 4"
+    adam, flip, small = "--optimizer adam --learning-rate", "--schedule cosine --augment flip", "--batch-size 50"
+    ways = {
+        "plain": f"{adam} 0.002 {_AUGMENTED}",
+        "mirrored images only": f"{adam} 0.002 {flip}",
+        "batches of 50": f"{adam} 0.002 {_AUGMENTED} {small}",
+        "both": f"{adam} 0.002 {flip} {small}",
+        "both, rate 0.005": f"{adam} 0.005 {flip} {small}",
+        "both, clipped gradient": f"{adam} 0.002 {flip} {small} --option input_ste=clip",
+    }
+    return Experiment(
+        "What helps binary inputs in few epochs",
+        "bireal_cifar (n = 3) under xnor on CIFAR-10, 4 epochs. Plain: Adam, rate 0.002, over a cosine, batches of "
+        "128, mirrored and shifted images.",
+        "recipe",
+        tuple(Run(way, "accuracy", f"{network} {how}") for way, how in ways.items()),
+    )
+
+
 def _width() -> Experiment:
     widths = (1, 2, 1.5, 3)
 
@@ -290,6 +310,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cure": _cure(),
     "recipe": _recipe(),
     "rates": _rates(),
+    "inputs": _inputs(),
     "width": _width(),
     "topology": _topology(),
     "means": _means(),
