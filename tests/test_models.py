@@ -1,4 +1,4 @@
-"""Every registered network in every scheme, and what LeNet in particular promises."""
+"""Every registered network in every scheme, the deepest in one, and what LeNet in particular promises."""
 
 import functools
 import re
