@@ -269,7 +269,8 @@ run_tests() {
   offer_browser
   say "pytest"
   # A worker for each processor, which TensorFlow in it needn't share out again; one that is done takes over tests of the others.
-  TF_NUM_INTRAOP_THREADS="${TF_NUM_INTRAOP_THREADS:-1}" python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal --durations=20 --durations-min=10 "$@"
+  TF_NUM_INTRAOP_THREADS="${TF_NUM_INTRAOP_THREADS:-1}" \
+    python -m pytest --numprocesses "$CMAKE_BUILD_PARALLEL_LEVEL" --dist worksteal --durations=20 --durations-min=10 "$@"
 }
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }

@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from bnn_tf import data
+    from bnn_tf.data.files import forms
 
     folder = data.data_folder(options.data_dir)
     for name in data.list_datasets():
@@ -23,8 +24,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {source.description}")
         for file in source.files:
             missing = "  (missing; downloaded when needed)" if source.downloaded else "  (missing)"
-            packed = folder / file
-            unpacked = packed.with_name(packed.name.removesuffix(".gz"))
-            found = next((path for path in (packed, unpacked) if path.exists()), None)
-            print(f"    {found}" if found else f"    {packed}{missing}")
+            found = next((path for path in forms(folder / file) if path.exists()), None)
+            print(f"    {found}" if found else f"    {folder / file}{missing}")
     return 0

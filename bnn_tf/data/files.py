@@ -70,7 +70,12 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def find(file: RemoteFile, folder: Path) -> Path | None:
     """`file` in `folder`, as it was published or unpacked; None where it isn't there."""
-    return next((path for path in (folder / file.name, folder / file.name.removesuffix(".gz")) if path.is_file()), None)
+    return next((path for path in forms(folder / file.name) if path.is_file()), None)
+
+
+def forms(path: Path) -> tuple[Path, Path]:
+    """Where a file lies as it was published, and where it lies unpacked."""
+    return path, path.with_name(path.name.removesuffix(".gz"))
 
 
 def read(path: Path) -> bytes:
