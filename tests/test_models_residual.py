@@ -242,6 +242,18 @@ class TestSchemes:
         quick = binary_layers(models.quicknet(**SMALL))
         assert {(layer.scaling, layer.input_scaling, layer.pad_value) for layer in quick} == {("none", False, 1)}
 
+    @pytest.mark.parametrize("scheme", models.SCHEMES)
+    def test_bireal_takes_a_prelu_for_each_sum(self, scheme):
+        model = models.bireal_cifar(scheme, n=1, prelu=True, **SMALL)
+        slopes = {layer.input.name: layer for layer in model.layers if isinstance(layer, keras.layers.PReLU)}
+        assert list(slopes) == [unit.output.name for unit in adds(model)]
+        assert [layer.alpha.shape for layer in slopes.values()] == [
+            (1, 1, unit.output.shape[-1]) for unit in adds(model)
+        ]
+        assert all((keras.ops.convert_to_numpy(layer.alpha) == 0.25).all() for layer in slopes.values())
+        relus = [layer.name for layer in model.layers if isinstance(layer, keras.layers.ReLU)]
+        assert not [name for name in relus if name == "relu" or name.startswith("stage")]
+
     def test_a_deep_xnor_network_learns(self, rng):
         x, y = rng.normal(size=(32, 8, 8, 1)).astype(np.float32), rng.integers(10, size=32)
         model = models.bireal_cifar(n=3, input_shape=(8, 8, 1), width=0.5)

@@ -19,6 +19,7 @@ def bireal_resnet18(
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
     stem: str | None = None,
+    prelu: bool = False,
     **options: Unpack[Options],
 ) -> keras.Model:
     """ResNet-18's convolutions, each with its batch norm and a shortcut of its own around it.
@@ -35,6 +36,8 @@ def bireal_resnet18(
         input_shape: (height, width, channels) of an image; at least 8×8, or 32×32 with the stem for ImageNet.
         classes: how many, at least 1.
         stem: "imagenet" (7×7/2 and max pool 3/2) or "cifar" (3×3); by default "imagenet" from 64×64 on.
+        prelu: whether a PReLU with a slope for each feature map follows each sum, in the place of the ReLU where there
+            is one. xnor networks learn faster with it: see docs/experiments.md.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -49,13 +52,14 @@ def bireal_resnet18(
     'bireal_resnet18_xnor'
 
     Source: Liu, Wu, Luo, Yang, Liu, Cheng, "Bi-Real Net", 2018; Bethge, Yang, Bornstein, Meinel, "Back to Simplicity:
-    How to Train Accurate BNNs from Scratch?", 2019 (BinaryResNetE18).
+    How to Train Accurate BNNs from Scratch?", 2019 (BinaryResNetE18); the PReLU: Liu, Shen, Savvides, Cheng,
+    "ReActNet", 2020.
     """
     stem = choose_stem(stem, input_shape)
     net = Network(
         "bireal_resnet18", scheme, input_shape, classes, smallest=STEMS[stem], initializer=he_normal, **options
     )
-    return _birealized(net, stem, FILTERS, (4, 4, 4, 4))
+    return _birealized(net, stem, FILTERS, (4, 4, 4, 4), prelu)
 
 
 @register("bireal_cifar")
@@ -65,6 +69,7 @@ def bireal_cifar(
     n: int = 3,
     input_shape: ImageShape = (32, 32, 3),
     classes: int = 10,
+    prelu: bool = False,
     **options: Unpack[Options],
 ) -> keras.Model:
     """The shape of ResNet-20 (n = 3: 6n + 2 layers), built as `bireal_resnet18` is: conv 3×3×16, stages of 16, 32, 64.
@@ -74,6 +79,8 @@ def bireal_cifar(
         n: pairs of convolutions per stage, at least 1.
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
+        prelu: whether a PReLU with a slope for each feature map follows each sum, in the place of the ReLU where there
+            is one. xnor networks learn faster with it: see docs/experiments.md.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -92,16 +99,18 @@ def bireal_cifar(
     """
     check_blocks("bireal_cifar", n)
     net = Network("bireal_cifar", scheme, input_shape, classes, smallest=4, initializer=he_normal, **options)
-    return _birealized(net, "cifar", (16, 32, 64), [2 * n] * 3)
+    return _birealized(net, "cifar", (16, 32, 64), [2 * n] * 3, prelu)
 
 
-def _birealized(net: Network, stem: str, filters: Sequence[int], convolutions: Sequence[int]) -> keras.Model:
+def _birealized(
+    net: Network, stem: str, filters: Sequence[int], convolutions: Sequence[int], prelu: bool
+) -> keras.Model:
     x = stem_layers(net, stem, filters[0])
     if net.inner.binary_input:
         x = batch_norm("stem_bn")(x)
     for unit, maps, strides in stages(filters, convolutions, unit="conv"):
-        x = birealized_conv(net, x, maps, strides, name=unit)
-    if net.inner.binary_input:
+        x = birealized_conv(net, x, maps, strides, name=unit, prelu=prelu)
+    if net.inner.binary_input and not prelu:
         x = keras.layers.ReLU(name="relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return net.model(net.output(x))

@@ -218,14 +218,21 @@ def _preactivated_conv(net: Network, x: Any, maps: int, strides: int, *, name: s
 _BIREAL = {"input_scaling": False, "input_ste": "approx_sign", "ste": "magnitude_aware_sign"}
 
 
-def birealized_conv(net: Network, x: Any, filters: int, strides: int, *, name: str) -> Any:
-    """Convolution 3×3 and batch norm with a shortcut around them; a ReLU follows where no sign does.
+def birealized_conv(net: Network, x: Any, filters: int, strides: int, *, name: str, prelu: bool = False) -> Any:
+    """Convolution 3×3 and batch norm with a shortcut around them; a ReLU follows where no sign does, or a PReLU in all.
 
-    Source: Liu et al., "Bi-Real Net", 2018, figure 3.
+    Source: Liu et al., "Bi-Real Net", 2018, figure 3; the PReLU: Liu et al., "ReActNet", 2020, figure 5, without its
+    shifts.
     """
     maps = net.maps(filters)
     signs = net.inner.binary_input
     y = bare_conv(net, x, maps, strides=strides, name=name, **(_BIREAL if signs else {}))
     y = batch_norm(f"{name}_bn")(y)
     straight = pooled_projection(net, x, maps, strides, name=f"{name}_shortcut")
-    return keras.layers.Add(name=f"{name}_add")([straight, y]) if signs else add_relu(straight, y, name)
+    if not (signs or prelu):
+        return add_relu(straight, y, name)
+    x = keras.layers.Add(name=f"{name}_add")([straight, y])
+    if not prelu:
+        return x
+    slopes = keras.initializers.Constant(0.25)  # He et al., "Delving Deep into Rectifiers", 2015
+    return keras.layers.PReLU(slopes, shared_axes=[1, 2], name=f"{name}_prelu")(x)
