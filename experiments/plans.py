@@ -236,7 +236,7 @@ def _width() -> Experiment:
 
 
 def _topology() -> Experiment:
-    # The width at which a network takes about 26 million multiply-accumulates for an image, as resnet_cifar (n = 2) does.
+    # The widths at which each takes about 26 million multiply-accumulates for an image, as resnet_cifar (n = 2) does.
     networks = {
         "resnet_cifar": 1,
         "cnn_cifar": 1.6,
@@ -255,7 +255,7 @@ def _topology() -> Experiment:
     ]
     return Experiment(
         "Which topology loses least?",
-        "CIFAR-10, each network at the width (×) with which it takes about 26 million multiply-accumulates for an image, "
+        "CIFAR-10, each network at the width (×) with which it takes about 26 million multiply-accumulates an image, "
         "2 epochs for each: Adam, rate 0.002, a cosine, mirrored and shifted images. As short as that, it says who "
         "learns fast, not who ends best.",
         "network",
