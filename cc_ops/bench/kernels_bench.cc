@@ -32,13 +32,15 @@ void Ceiling(benchmark::State& state, double ceiling) {
 void Xnor(benchmark::State& state, const Backend& backend, int64_t rows, int64_t run, int64_t filters) {
   const int64_t words = WordsFor(run);
   const std::vector<uint32_t> a = RandomWords(rows * words), bits = RandomWords(RoundUp(filters, kLanes) * words);
+  std::vector<const uint32_t*> runs;
+  for (int64_t row = 0; row < rows; ++row) runs.push_back(a.data() + row * words);
   const std::vector<int32_t> base(RoundUp(filters, kLanes), static_cast<int32_t>(run));
   const std::vector<const int32_t*> bases(rows, base.data());
   const std::vector<float> alpha(filters, 1.0f), scale(rows, 1.0f);
   std::vector<float> y(rows * filters);
   Time(state, 2.0 * static_cast<double>(rows * run * filters), CeilingsOf(backend.name).xnor, 1, [&] {
     backend.xnor_gemm(
-        {a.data(), words, rows, bits.data(), words, filters, bases.data(), alpha.data(), scale.data(), y.data(), filters});
+        {runs.data(), 1, words, rows, bits.data(), filters, bases.data(), alpha.data(), scale.data(), y.data(), filters});
   });
 }
 

@@ -23,20 +23,22 @@ struct SignRows {
   SignHalf* const* to = nullptr;
 };
 
-// Packed input rows against packed filters. Row r is `words` words at a + r*a_stride; `filters` filters follow from `bits`,
-// blocks of 16 being words*16 apart.
+// Packed input rows against packed filters. A row is a run of `pieces` pieces, piece i of row r being `piece_words` words at
+// a[r*pieces + i], both at least 1; `filters` filters follow from `bits`, blocks of 16 being words()*16 apart.
 //
-//   y[r*y_stride + f] = float(base[r][f] - 2*popcount(a[r] xor bits[f])) * alpha[f] * scale[r]
+//   y[r*y_stride + f] = float(base[r][f] - 2*popcount(row r xor bits[f])) * alpha[f] * scale[r]
 //
 // `base` is the number of signs in the run, corrected at the border; it may be read up to the next multiple of 16 filters.
 // `alpha` and `y` are touched for `filters` values only; not at all where `signs.to` says that signs are wanted, of the sums
 // base - 2*popcount alone.
 struct XnorGemm {
-  const uint32_t* a;
-  int64_t a_stride;
+  int64_t words() const { return pieces * piece_words; }
+
+  const uint32_t* const* a;
+  int64_t pieces;
+  int64_t piece_words;
   int64_t rows;
   const uint32_t* bits;
-  int64_t words;
   int64_t filters;
   const int32_t* const* base;
   const float* alpha;

@@ -35,6 +35,8 @@ SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_b
   piece_pixels_ = RoundUp(CeilDiv(kItemValues, std::max<int64_t>(g.channels, 1)), kWordBits);
   row_pieces_ = std::max<int64_t>(1, CeilDiv(g.w.in, piece_pixels_));  // padding wants its row all the same
   item_rows_ = std::max<int64_t>(1, kItemValues / std::max<int64_t>(1, g.w.in * g.channels));
+  gathers_ = channels % kWordBits != 0;
+  line_pieces_ = g.w.dilation == 1 ? 1 : g.w.kernel;  // taps lie side by side, unless dilation pulls them apart
   gaps_ = g.w.kernel == 1 && g.w.stride > 1 && channels % kWordBits == 0;
   own_rows_ = scratch->Take<uint32_t>(packed_ ? 0 : layout_.words());
   rows_ = own_rows_;
@@ -99,15 +101,39 @@ void SignImage::PackRow(const float* x, int64_t row, int64_t first, int64_t last
   }
 }
 
-void SignImage::Windows(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* words, int worker) const {
+int64_t SignImage::GatheredWords(int64_t pixels) const {
+  // A piece is copied in steps that may end behind it.
+  return gathers_ ? pixels * WordsFor(g_.run()) + SignLayout::kSlackWords : 0;
+}
+
+void SignImage::Runs(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* gathered, const uint32_t** runs,
+                     int worker) const {
   const int64_t kernel_rows = g_.h.kernel, channels = g_.group_channels();
   const uint32_t** rows = kernel_rows_ + worker * kernel_rows;
   for (int64_t i = 0; i < kernel_rows; ++i) rows[i] = Row(n, group, g_.h.At(p, i));
+  if (gathers_) {
+    Gather(rows, q, count, gathered);
+    const int64_t window_words = WordsFor(g_.run());
+    for (int64_t pixel = 0; pixel < count; ++pixel) runs[pixel] = gathered + pixel * window_words;
+    return;
+  }
+  const int64_t start = (layout_.first_bit() + g_.w.At(q, 0) * channels) / kWordBits;
+  const int64_t pixel_step = g_.w.stride * channels / kWordBits, piece_step = g_.w.dilation * channels / kWordBits;
+  const int64_t pieces = this->pieces();
+  for (int64_t i = 0; i < kernel_rows; ++i) {
+    for (int64_t j = 0; j < line_pieces_; ++j) {
+      const uint32_t* first = rows[i] + start + j * piece_step;
+      const uint32_t** to = runs + i * line_pieces_ + j;
+      for (int64_t pixel = 0; pixel < count; ++pixel) to[pixel * pieces] = first + pixel * pixel_step;
+    }
+  }
+}
 
-  // The taps of a kernel row lie side by side, unless dilation pulls them apart.
-  const bool joined = g_.w.dilation == 1 || g_.w.kernel == 1;
-  const int64_t pieces = joined ? 1 : g_.w.kernel, piece = (joined ? g_.w.kernel : 1) * channels;
-  const int64_t start = layout_.first_bit() + g_.w.At(q, 0) * channels, piece_step = g_.w.dilation * channels;
+// The runs of `count` pixels from column q on, WordsFor(g.run()) words each, from the rows that the kernel's rows see.
+void SignImage::Gather(const uint32_t* const* rows, int64_t q, int64_t count, uint32_t* words) const {
+  const int64_t kernel_rows = g_.h.kernel, channels = g_.group_channels(), pieces = line_pieces_;
+  const int64_t piece = g_.w.kernel / pieces * channels, piece_step = g_.w.dilation * channels;
+  const int64_t start = layout_.first_bit() + g_.w.At(q, 0) * channels;
   const int64_t pixel_step = g_.w.stride * channels, window_words = WordsFor(g_.run());
 
   if (channels % 8 == 0) {

@@ -1,5 +1,7 @@
 // The signs of an input image, and the runs of signs that its windows see: the window of one kernel row is `kw * channels`
 // consecutive bits, and a 3x3 window of 16 channels is read in three pieces. Rows outside the image are all one padding row.
+//
+// Where the channels are whole words, runs are read where they lie, piece by piece; elsewhere they are gathered first.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +28,15 @@ class SignImage {
   // All of it.
   void Pack(const float* x);
 
-  // Windows are read, and written, up to this many words past their end.
-  static constexpr int64_t kSlackWords = SignLayout::kSlackWords;
+  int64_t pieces() const { return gathers_ ? 1 : g_.h.kernel * line_pieces_; }  // of a run
 
-  // The runs of `count` output pixels from (n, p, q) on, which must not leave the row: WordsFor(g.run()) words each, and some
-  // slack behind the last.
-  void Windows(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* words, int worker) const;
+  // What gathering the runs of `pixels` output pixels takes; nothing where they are read where they lie.
+  int64_t GatheredWords(int64_t pixels) const;
+
+  // Where the pieces of the runs of `count` output pixels from (n, p, q) on lie, which must not leave the row: pieces() for each
+  // pixel, of equally many words. `gathered`: the memory for them.
+  void Runs(int64_t n, int64_t group, int64_t p, int64_t q, int64_t count, uint32_t* gathered, const uint32_t** runs,
+            int worker) const;
 
   const float* mean() const { return mean_; }  // [batch, group, row, column]
 
@@ -40,6 +45,7 @@ class SignImage {
     return h < 0 || h >= g_.h.in ? pad_row_ : rows_ + ((n * layout_.groups + group) * layout_.height + h) * row_words_;
   }
   void PackRow(const float* x, int64_t row, int64_t first, int64_t last, int worker) const;
+  void Gather(const uint32_t* const* rows, int64_t q, int64_t count, uint32_t* words) const;
 
   const Executor& executor_;
   const ConvGeometry& g_;
@@ -49,6 +55,8 @@ class SignImage {
   int64_t piece_pixels_, row_pieces_;  // how a row is cut, and into how many pieces
   int64_t item_rows_;                  // rows of pixels in an item
   bool gaps_;                          // columns that no window sees are left out
+  bool gathers_;
+  int64_t line_pieces_;  // of the taps of one kernel row
   uint32_t* own_rows_;
   const uint32_t* rows_;
   uint32_t* pad_row_;

@@ -12,7 +12,7 @@
 namespace bnn {
 namespace {
 
-// Windows of this many bytes are gathered at once: they stay in the first-level cache beside a panel of filters.
+// Windows of this many bytes meet the filters at once: they stay in the first-level cache beside a panel of filters.
 constexpr int64_t kChunkBytes = 16384;
 constexpr int64_t kMinRows = 12, kMaxRows = 128;
 
@@ -23,8 +23,8 @@ constexpr int64_t kPanel = 4 * kLanes;
 struct Tasks {
   Tasks(const ConvGeometry& g, int64_t words, int workers) : pixels(g.pixels()) {
     rows = std::clamp(kChunkBytes / (words * 4), kMinRows, kMaxRows);
-    // Enough chunks that no worker waits long for another, but none so thin that gathering windows counts, and reading a panel of
-    // filters again for each of them: 14x14x256 on two threads takes 60 us in 8 chunks a worker, 58 in 4.
+    // Enough chunks that no worker waits long for another, but none so thin that it counts to read a panel of filters again for
+    // each of them: 14x14x256 on two threads takes 60 us in 8 chunks a worker, 58 in 4.
     const int64_t wanted = workers == 1 ? 1 : 4 * workers;
     rows = std::clamp(CeilDiv(pixels, CeilDiv(wanted, g.groups)), std::min(kMinRows, rows), rows);
     chunks = CeilDiv(pixels, rows);
@@ -55,8 +55,9 @@ class Call {
         signs_(maps.output) {
     const int64_t workers = executor.parallel.workers();
     k_ = own_k_ ? scratch_.Take<float>(g.pixels() * g.groups) : nullptr;
-    window_words_ = RoundUp(tasks_.rows * layout_.words + SignImage::kSlackWords, kLanes);
+    window_words_ = RoundUp(image_.GatheredWords(tasks_.rows), kLanes);
     windows_ = scratch_.Take<uint32_t>(window_words_, workers);
+    runs_ = scratch_.Take<const uint32_t*>(tasks_.rows * image_.pieces(), workers);
     row_bases_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
     row_scales_ = scratch_.Take<float>(tasks_.rows, workers);
     if (!signs_) return;
@@ -99,13 +100,14 @@ class Call {
     const float* k = own_k_ ? k_ : image_.mean();
 
     uint32_t* windows = windows_ + worker * window_words_;
+    const uint32_t** runs = runs_ + worker * tasks_.rows * image_.pieces();
     const int32_t** row_bases = row_bases_ + worker * tasks_.rows;
     float* row_scales = row_scales_ + worker * tasks_.rows;
     for (int64_t row = 0; row < rows;) {
       const int64_t pixel = first + row;
       const int64_t q = pixel % g_.w.out, p = pixel / g_.w.out % g_.h.out, n = pixel / (g_.w.out * g_.h.out);
       const int64_t count = std::min(rows - row, g_.w.out - q);  // to the end of the chunk or of the image row
-      image_.Windows(n, group, p, q, count, windows + row * layout_.words, worker);
+      image_.Runs(n, group, p, q, count, windows + row * layout_.words, runs + row * image_.pieces(), worker);
       for (int64_t i = 0; i < count; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
       if (k) std::copy_n(k + ((n * g_.groups + group) * g_.h.out + p) * g_.w.out + q, count, row_scales + row);
       if (store_) AddSigns(n * g_.h.out + p, q, count, group, filter, static_cast<uint32_t*>(y), worker * tasks_.rows + row);
@@ -113,8 +115,9 @@ class Call {
     }
 
     XnorGemm gemm{};
-    gemm.a = windows;
-    gemm.a_stride = gemm.words = layout_.words;
+    gemm.a = runs;
+    gemm.pieces = image_.pieces();
+    gemm.piece_words = layout_.words / gemm.pieces;
     gemm.rows = rows;
     gemm.bits = bits + group * layout_.group_words() + filter / kLanes * layout_.block_words();
     gemm.filters = filters;
@@ -158,7 +161,8 @@ class Call {
   bool own_k_;  // K is not simply the mean of |x|
   float* k_;
   int64_t window_words_;
-  uint32_t* windows_;  // of each worker: the runs of a chunk's pixels
+  uint32_t* windows_;  // of each worker: the runs of a chunk's pixels, where they are gathered
+  const uint32_t** runs_;
   const int32_t** row_bases_;
   float* row_scales_;
   bool packed_;  // the input is signs already

@@ -111,11 +111,14 @@ TEST_P(KernelsTest, CountTaps) {
 
 class XnorGemmTest : public KernelsTest {
  protected:
-  void Check(int64_t rows, int64_t words, int64_t filters, bool with_scale, Random* random) const {
-    const int64_t blocks = CeilDiv(filters, kLanes), a_stride = words + random->Int(0, 3), y_stride = filters + random->Int(0, 3);
+  void Check(int64_t rows, int64_t pieces, int64_t piece_words, int64_t filters, bool with_scale, Random* random) const {
+    const int64_t blocks = CeilDiv(filters, kLanes), words = pieces * piece_words, y_stride = filters + random->Int(0, 3);
     const Guard guard = random->Chance(0.5) ? Guard::kAfter : Guard::kBefore;
-    // The last row ends where its data ends.
-    const Guarded<uint32_t> a(random->Words((rows - 1) * a_stride + words), guard);
+    // Pieces lie in the reverse order: the first one, or the last, at the end of the data.
+    const Guarded<uint32_t> a(random->Words(rows * words), guard);
+    std::vector<const uint32_t*> pointers;
+    for (int64_t i = rows * pieces; i-- > 0;) pointers.push_back(a.data() + i * piece_words);
+    const Guarded<const uint32_t*> runs(pointers, guard);
     const Guarded<uint32_t> bits(random->Words(blocks * words * kLanes), guard);
     std::vector<int32_t> base_values(2 * blocks * kLanes);
     for (int32_t& value : base_values) value = static_cast<int32_t>(random->Int(0, 1000000));
@@ -131,20 +134,21 @@ class XnorGemmTest : public KernelsTest {
 
     const std::vector<float> untouched = random->Values((rows - 1) * y_stride + filters);
     Guarded<float> y(untouched, guard);
-    backend().xnor_gemm({a.data(), a_stride, rows, bits.data(), words, filters, base_rows.data(), alpha.data(),
+    backend().xnor_gemm({runs.data(), pieces, piece_words, rows, bits.data(), filters, base_rows.data(), alpha.data(),
                          with_scale ? scale.data() : nullptr, y.data(), y_stride});
     std::vector<double> expected = ToDouble(untouched);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t f = 0; f < filters; ++f) {
         int64_t different = 0;
         for (int64_t word = 0; word < words; ++word) {
-          different += CountOnes(a.data()[r * a_stride + word] ^ bits.data()[(f / kLanes * words + word) * kLanes + f % kLanes]);
+          const uint32_t input = pointers[r * pieces + word / piece_words][word % piece_words];
+          different += CountOnes(input ^ bits.data()[(f / kLanes * words + word) * kLanes + f % kLanes]);
         }
         const float sum = static_cast<float>(base[r][f] - 2 * different);
         expected[r * y_stride + f] = sum * powers[f] * (with_scale ? row_powers[r] : 1.0f);
       }
     }
-    ASSERT_TRUE(Agree(Where({{"rows", rows}, {"words", words}, {"filters", filters}, {"y_stride", y_stride}}),
+    ASSERT_TRUE(Agree(Where({{"rows", rows}, {"pieces", pieces}, {"words", words}, {"filters", filters}, {"y_stride", y_stride}}),
                       {static_cast<int64_t>(expected.size())}, y.Values(), expected));
   }
 };
@@ -152,22 +156,34 @@ class XnorGemmTest : public KernelsTest {
 TEST_P(XnorGemmTest, OddSizes) {
   Random random(43);
   for (int64_t filters : kSizes) {
-    for (int64_t rows : {1, 2, 3, 5, 6, 7, 13}) ASSERT_NO_FATAL_FAILURE(Check(rows, 3, filters, rows % 2 == 0, &random));
-    for (int64_t words : {1, 2, 30, 31, 32, 33, 62, 63, 127}) ASSERT_NO_FATAL_FAILURE(Check(5, words, filters, false, &random));
+    for (int64_t rows : {1, 2, 3, 5, 6, 7, 13}) ASSERT_NO_FATAL_FAILURE(Check(rows, 1, 3, filters, rows % 2 == 0, &random));
+    for (int64_t words : {1, 2, 30, 31, 32, 33, 62, 63, 127}) {
+      ASSERT_NO_FATAL_FAILURE(Check(5, 1, words, filters, false, &random));
+    }
   }
-  Check(49, 72, 130, true, &random);
-  Check(2, 3001, 17, true, &random);
+  Check(49, 1, 72, 130, true, &random);
+  Check(2, 1, 3001, 17, true, &random);
+}
+
+TEST_P(XnorGemmTest, RunsInPieces) {
+  Random random(44);
+  for (int64_t pieces : {2, 3, 9}) {
+    for (int64_t piece_words : {1, 2, 6, 10, 31, 32, 70}) {
+      for (int64_t filters : {1, 16, 50, 64}) ASSERT_NO_FATAL_FAILURE(Check(5, pieces, piece_words, filters, true, &random));
+    }
+  }
 }
 
 // All bits different in every word: byte counters run as full as they can.
 TEST_P(XnorGemmTest, CountersDoNotOverflow) {
   for (int64_t words : {31, 32, 62, 1000}) {
     const std::vector<uint32_t> a(words, 0u), bits(words * kLanes, ~0u);
+    const uint32_t* run = a.data();
     const std::vector<int32_t> base(kLanes, static_cast<int32_t>(words * kWordBits));
     const int32_t* base_row = base.data();
     const float alpha = 1;
     float y = 0;
-    backend().xnor_gemm({a.data(), words, 1, bits.data(), words, 1, &base_row, &alpha, nullptr, &y, 1});
+    backend().xnor_gemm({&run, 1, words, 1, bits.data(), 1, &base_row, &alpha, nullptr, &y, 1});
     EXPECT_EQ(y, static_cast<float>(-words * kWordBits)) << Where({{"words", words}});
   }
 }

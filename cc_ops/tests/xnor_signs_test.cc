@@ -49,9 +49,12 @@ class XnorSignsTest : public BackendTest {
       row_flips[r] = flip.data() + r % 2 * blocks;
       row_to[r] = to.data() + (rows - 1 - r) * blocks;
     }
+    std::vector<const uint32_t*> runs;
+    for (int64_t r = 0; r < rows; ++r) runs.push_back(a.data() + r * words);
     XnorGemm gemm{};
-    gemm.a = a.data();
-    gemm.a_stride = gemm.words = words;
+    gemm.a = runs.data();
+    gemm.pieces = 1;
+    gemm.piece_words = words;
     gemm.rows = rows;
     gemm.bits = bits.data();
     gemm.filters = filters;

@@ -146,33 +146,54 @@ struct XnorTile {
     }
   }
 
+  template <int kRows>
+  static void Clear(__m256i (&sums)[kRows][kHalves]) {
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m) sums[m][0] = sums[m][1] = _mm256_setzero_si256();
+  }
+
+  template <int kRows>
+  static void AddWidened(const __m256i (&sum)[kRows][kHalves], __m256i (&total)[kRows][kHalves]) {
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 2
+      for (int half = 0; half < kHalves; ++half) total[m][half] = _mm256_add_epi32(total[m][half], WidenBytes(sum[m][half]));
+    }
+  }
+
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
-    const uint32_t* a = g.a + r * g.a_stride;
-    const uint32_t* bits = g.bits + f * g.words;
-    __m256i total[kRows][kHalves];
-    for (auto& row : total) row[0] = row[1] = _mm256_setzero_si256();
-    for (int64_t start = 0; start < g.words; start += kFlush) {
-      const int64_t end = std::min(g.words, start + kFlush);
-      __m256i sum[kRows][kHalves];
-      for (auto& row : sum) row[0] = row[1] = _mm256_setzero_si256();
-      for (int64_t word = start; word < end; ++word) {
-        const __m256i b[kHalves] = {LoadHalf(bits + word * kLanes), LoadHalf(bits + word * kLanes + kWide)};
+    __m256i total[kRows][kHalves], sum[kRows][kHalves];
+    Clear(total);
+    Clear(sum);
+    int64_t room = kFlush;
+    const uint32_t* bits = g.bits + f * g.words();
+    for (int64_t piece = 0; piece < g.pieces; ++piece) {
+      const uint32_t* input[kRows];
 #pragma GCC unroll 4
-        for (int m = 0; m < kRows; ++m) {
-          const __m256i input = _mm256_set1_epi32(static_cast<int>(a[m * g.a_stride + word]));
+      for (int m = 0; m < kRows; ++m) input[m] = g.a[(r + m) * g.pieces + piece];
+      for (int64_t word = 0; word < g.piece_words;) {
+        if (room == 0) {
+          AddWidened(sum, total);
+          Clear(sum);
+          room = kFlush;
+        }
+        const int64_t end = std::min(g.piece_words, word + room);
+        room -= end - word;
+        for (; word < end; ++word, bits += kLanes) {
+          const __m256i b[kHalves] = {LoadHalf(bits), LoadHalf(bits + kWide)};
+#pragma GCC unroll 4
+          for (int m = 0; m < kRows; ++m) {
+            const __m256i x = _mm256_set1_epi32(static_cast<int>(input[m][word]));
 #pragma GCC unroll 2
-          for (int half = 0; half < kHalves; ++half) {
-            sum[m][half] = _mm256_add_epi8(sum[m][half], PopcountBytes(_mm256_xor_si256(input, b[half])));
+            for (int half = 0; half < kHalves; ++half) {
+              sum[m][half] = _mm256_add_epi8(sum[m][half], PopcountBytes(_mm256_xor_si256(x, b[half])));
+            }
           }
         }
       }
-#pragma GCC unroll 6
-      for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 2
-        for (int half = 0; half < kHalves; ++half) total[m][half] = _mm256_add_epi32(total[m][half], WidenBytes(sum[m][half]));
-      }
     }
+    AddWidened(sum, total);
     if (g.signs.to) return StoreSigns(g, r, f, total);
 #pragma GCC unroll 6
     for (int m = 0; m < kRows; ++m) {

@@ -123,9 +123,10 @@ __m512i WidenBytes(__m512i bytes) {
   return _mm512_madd_epi16(_mm512_maddubs_epi16(bytes, _mm512_set1_epi8(1)), _mm512_set1_epi16(1));
 }
 
-// How the words that differ are counted: `Add` into an accumulator that holds `kFlush` words, `Widen` to 32 bits a lane.
+// How the words that differ are counted: `Add` into an accumulator, which holds `kFlush` words where that is not 0; `Widen` to 32
+// bits a lane.
 struct Vpopcnt {
-  static constexpr int64_t kFlush = int64_t{1} << 40;
+  static constexpr int64_t kFlush = 0;
   static __m512i Add(__m512i sum, __m512i v) { return _mm512_add_epi32(sum, _mm512_popcnt_epi32(v)); }
   static __m512i Widen(__m512i sum) { return sum; }
 };
@@ -166,30 +167,61 @@ struct XnorTile {
   // 4 x 4: 16 accumulators leave registers for 16 differences, which GCC schedules all before the counts; with 6 x 4 it spills.
   static constexpr int kMaxRows = 4, kMaxBlocks = 4;
 
-  // The differing bits of words [start, end).
   template <int kRows, int kBlocks>
-  static void CountWords(const XnorGemm& g, const uint32_t* a, const uint32_t* bits, int64_t start, int64_t end,
-                         __m512i (&total)[kRows][kBlocks]) {
-    __m512i sum[kRows][kBlocks];
-    for (auto& row : sum) {
-      for (auto& value : row) value = _mm512_setzero_si512();
-    }
-    for (int64_t word = start; word < end; ++word) {
-      __m512i b[kBlocks];
-#pragma GCC unroll 4
-      for (int n = 0; n < kBlocks; ++n) b[n] = _mm512_loadu_si512(bits + (n * g.words + word) * kLanes);
+  static void AddWidened(const __m512i (&sum)[kRows][kBlocks], __m512i (&total)[kRows][kBlocks]) {
 #pragma GCC unroll 8
-      for (int m = 0; m < kRows; ++m) {
-        const __m512i input = _mm512_set1_epi32(static_cast<int>(a[m * g.a_stride + word]));
-#pragma GCC unroll 8
-        for (int n = 0; n < kBlocks; ++n) sum[m][n] = Count::Add(sum[m][n], _mm512_xor_si512(input, b[n]));
-      }
-    }
-#pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 4
-      for (int n = 0; n < kBlocks; ++n) total[m][n] = Count::Widen(sum[m][n]);
+      for (int n = 0; n < kBlocks; ++n) total[m][n] = _mm512_add_epi32(total[m][n], Count::Widen(sum[m][n]));
     }
+  }
+
+  template <int kRows, int kBlocks>
+  static void Clear(__m512i (&sums)[kRows][kBlocks]) {
+#pragma GCC unroll 8
+    for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 4
+      for (int n = 0; n < kBlocks; ++n) sums[m][n] = _mm512_setzero_si512();
+    }
+  }
+
+  // The bits in which rows `a` and filters `bits` differ. `sum` may be `total` where counts need no widening.
+  template <int kRows, int kBlocks>
+  static void CountWords(const XnorGemm& g, const uint32_t* const* a, const uint32_t* bits, __m512i (&sum)[kRows][kBlocks],
+                         __m512i (&total)[kRows][kBlocks]) {
+    const int64_t pieces = g.pieces, piece_words = g.piece_words, stride = pieces * piece_words * kLanes;
+    if (pieces < 1 || piece_words < 1) __builtin_unreachable();  // or GCC provides for no words at all
+    Clear(total);
+    Clear(sum);
+    int64_t room = Count::kFlush;
+    for (int64_t piece = 0; piece < pieces; ++piece, ++a) {
+      const uint32_t* input[kRows];
+#pragma GCC unroll 8
+      for (int m = 0; m < kRows; ++m) input[m] = a[m * pieces];
+      for (int64_t word = 0, end = piece_words; word < piece_words; end = piece_words) {
+        if constexpr (Count::kFlush > 0) {
+          if (room == 0) {
+            AddWidened(sum, total);
+            Clear(sum);
+            room = Count::kFlush;
+          }
+          end = std::min(end, word + room);
+          room -= end - word;
+        }
+        for (; word < end; ++word, bits += kLanes) {
+          __m512i b[kBlocks];
+#pragma GCC unroll 4
+          for (int n = 0; n < kBlocks; ++n) b[n] = _mm512_loadu_si512(bits + n * stride);
+#pragma GCC unroll 8
+          for (int m = 0; m < kRows; ++m) {
+            const __m512i x = _mm512_set1_epi32(static_cast<int>(input[m][word]));
+#pragma GCC unroll 4
+            for (int n = 0; n < kBlocks; ++n) sum[m][n] = Count::Add(sum[m][n], _mm512_xor_si512(x, b[n]));
+          }
+        }
+      }
+    }
+    if constexpr (Count::kFlush > 0) AddWidened(sum, total);
   }
 
   template <int kRows, int kBlocks>
@@ -198,7 +230,7 @@ struct XnorTile {
     for (int n = 0; n < kBlocks; ++n) {
       const int64_t filter = f + n * kLanes;
       const __mmask16 inside = FirstLanes(g.filters - filter);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int m = 0; m < kRows; ++m) {
         const __m512i base = _mm512_loadu_si512(g.base[r + m] + filter);
         const __m512i threshold = _mm512_loadu_si512(g.signs.threshold[r + m] + filter);
@@ -212,35 +244,39 @@ struct XnorTile {
   // Rows [r, r + kRows) against the kBlocks blocks of filters from f on.
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
-    const uint32_t* a = g.a + r * g.a_stride;
-    const uint32_t* bits = g.bits + f * g.words;
     __m512i total[kRows][kBlocks];
-    CountWords<kRows, kBlocks>(g, a, bits, 0, std::min(g.words, Count::kFlush), total);
-    for (int64_t start = Count::kFlush; start < g.words; start += Count::kFlush) {
-      __m512i more[kRows][kBlocks];
-      CountWords<kRows, kBlocks>(g, a, bits, start, std::min(g.words, start + Count::kFlush), more);
-#pragma GCC unroll 4
-      for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 4
-        for (int n = 0; n < kBlocks; ++n) total[m][n] = _mm512_add_epi32(total[m][n], more[m][n]);
-      }
+    const uint32_t* const* a = g.a + r * g.pieces;
+    const uint32_t* bits = g.bits + f * g.words();
+    if constexpr (Count::kFlush > 0) {
+      __m512i narrow[kRows][kBlocks];
+      CountWords(g, a, bits, narrow, total);
+    } else {
+      CountWords(g, a, bits, total, total);
     }
     if (g.signs.to) return StoreSigns(g, r, f, total);
+    const int32_t* const* base = g.base + r;
+    const float* scale = g.scale ? g.scale + r : nullptr;
+    const int64_t y_stride = g.y_stride;
+    float* y = g.y + r * y_stride;
 #pragma GCC unroll 4
     for (int n = 0; n < kBlocks; ++n) {
       const int64_t filter = f + n * kLanes;
       const __mmask16 inside = FirstLanes(g.filters - filter);
       const __m512 alpha = _mm512_maskz_loadu_ps(inside, g.alpha + filter);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int m = 0; m < kRows; ++m) {
-        const __m512i base = _mm512_loadu_si512(g.base[r + m] + filter);
-        const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(base, _mm512_slli_epi32(total[m][n], 1)));
-        const __m512 factor = _mm512_mul_ps(alpha, _mm512_set1_ps(g.scale ? g.scale[r + m] : 1.0f));
-        _mm512_mask_storeu_ps(g.y + (r + m) * g.y_stride + filter, inside, _mm512_mul_ps(value, factor));
+        const __m512i bases = _mm512_loadu_si512(base[m] + filter);
+        const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(bases, _mm512_slli_epi32(total[m][n], 1)));
+        const __m512 factor = scale ? _mm512_mul_ps(alpha, _mm512_set1_ps(scale[m])) : alpha;
+        _mm512_mask_storeu_ps(y + m * y_stride + filter, inside, _mm512_mul_ps(value, factor));
       }
     }
   }
 };
+
+// Few filters: what a tile takes besides counting is shared by more rows.
+template <typename Count>
+inline constexpr int kTileRows<XnorTile<Count>, 1> = 6;
 
 template <typename Count>
 void RunXnorGemm(const XnorGemm& g) {

@@ -117,34 +117,54 @@ struct XnorTile {
     }
   }
 
+  template <int kRows>
+  static void Clear(uint8x16_t (&sums)[kRows][kQuarters]) {
+    for (auto& row : sums) {
+      for (auto& sum : row) sum = vdupq_n_u8(0);
+    }
+  }
+
+  template <int kRows>
+  static void AddWidened(const uint8x16_t (&sum)[kRows][kQuarters], uint32x4_t (&total)[kRows][kQuarters]) {
+    for (int m = 0; m < kRows; ++m) {
+      for (int i = 0; i < kQuarters; ++i) total[m][i] = vaddq_u32(total[m][i], WidenBytes(sum[m][i]));
+    }
+  }
+
   template <int kRows, int kBlocks>
   static void Run(const XnorGemm& g, int64_t r, int64_t f) {
-    const uint32_t* a = g.a + r * g.a_stride;
-    const uint32_t* bits = g.bits + f * g.words;
     uint32x4_t total[kRows][kQuarters];
+    uint8x16_t sum[kRows][kQuarters];
     for (auto& row : total) {
       for (auto& value : row) value = vdupq_n_u32(0);
     }
-    for (int64_t start = 0; start < g.words; start += kFlush) {
-      const int64_t end = std::min(g.words, start + kFlush);
-      uint8x16_t sum[kRows][kQuarters];
-      for (auto& row : sum) {
-        for (auto& value : row) value = vdupq_n_u8(0);
-      }
-      for (int64_t word = start; word < end; ++word) {
-        uint32x4_t b[kQuarters];
-        for (int i = 0; i < kQuarters; ++i) b[i] = vld1q_u32(bits + word * kLanes + i * kWide);
-        for (int m = 0; m < kRows; ++m) {
-          const uint32x4_t input = vdupq_n_u32(a[m * g.a_stride + word]);
-          for (int i = 0; i < kQuarters; ++i) {
-            sum[m][i] = vaddq_u8(sum[m][i], vcntq_u8(vreinterpretq_u8_u32(veorq_u32(input, b[i]))));
+    Clear(sum);
+    int64_t room = kFlush;
+    const uint32_t* bits = g.bits + f * g.words();
+    for (int64_t piece = 0; piece < g.pieces; ++piece) {
+      const uint32_t* input[kRows];
+      for (int m = 0; m < kRows; ++m) input[m] = g.a[(r + m) * g.pieces + piece];
+      for (int64_t word = 0; word < g.piece_words;) {
+        if (room == 0) {
+          AddWidened(sum, total);
+          Clear(sum);
+          room = kFlush;
+        }
+        const int64_t end = std::min(g.piece_words, word + room);
+        room -= end - word;
+        for (; word < end; ++word, bits += kLanes) {
+          uint32x4_t b[kQuarters];
+          for (int i = 0; i < kQuarters; ++i) b[i] = vld1q_u32(bits + i * kWide);
+          for (int m = 0; m < kRows; ++m) {
+            const uint32x4_t x = vdupq_n_u32(input[m][word]);
+            for (int i = 0; i < kQuarters; ++i) {
+              sum[m][i] = vaddq_u8(sum[m][i], vcntq_u8(vreinterpretq_u8_u32(veorq_u32(x, b[i]))));
+            }
           }
         }
       }
-      for (int m = 0; m < kRows; ++m) {
-        for (int i = 0; i < kQuarters; ++i) total[m][i] = vaddq_u32(total[m][i], WidenBytes(sum[m][i]));
-      }
     }
+    AddWidened(sum, total);
     if (g.signs.to) return StoreSigns(g, r, f, total);
     const int64_t lanes = std::min<int64_t>(kLanes, g.filters - f);
     float alpha[kLanes] = {};

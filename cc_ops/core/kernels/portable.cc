@@ -69,12 +69,15 @@ void CountTaps(const uint32_t* bits, int64_t taps, int64_t tap_bits, int32_t* co
 void RunXnorGemm(const XnorGemm& g) {
   for (int64_t f0 = 0; f0 < g.filters; f0 += kLanes) {
     const int lanes = static_cast<int>(std::min<int64_t>(kLanes, g.filters - f0));
-    const uint32_t* block = g.bits + f0 * g.words;
+    const uint32_t* block = g.bits + f0 * g.words();
     for (int64_t r = 0; r < g.rows; ++r) {
-      const uint32_t* a = g.a + r * g.a_stride;
       uint32_t different[kLanes] = {};
-      for (int64_t word = 0; word < g.words; ++word) {
-        for (int lane = 0; lane < kLanes; ++lane) different[lane] += Popcount(a[word] ^ block[word * kLanes + lane]);
+      for (int64_t piece = 0; piece < g.pieces; ++piece) {
+        const uint32_t* a = g.a[r * g.pieces + piece];
+        const uint32_t* words = block + piece * g.piece_words * kLanes;
+        for (int64_t word = 0; word < g.piece_words; ++word) {
+          for (int lane = 0; lane < kLanes; ++lane) different[lane] += Popcount(a[word] ^ words[word * kLanes + lane]);
+        }
       }
       if (g.signs.to) {
         uint32_t below = 0;

@@ -11,6 +11,10 @@
 namespace bnn {
 namespace {
 
+// How many rows a tile of this many blocks has at most.
+template <typename Tile, int kBlocks>
+inline constexpr int kTileRows = Tile::kMaxRows;
+
 template <typename Tile, int kBlocks, int kRows, typename Gemm>
 void RunRows(const Gemm& gemm, int64_t rows, int64_t row, int64_t column) {
   if constexpr (kRows > 1) {
@@ -21,10 +25,11 @@ void RunRows(const Gemm& gemm, int64_t rows, int64_t row, int64_t column) {
 
 template <typename Tile, int kBlocks, typename Gemm>
 void RunPanel(const Gemm& gemm, int64_t rows, int64_t column) {
-  const int64_t tiles = (rows + Tile::kMaxRows - 1) / Tile::kMaxRows;
+  constexpr int kMaxRows = kTileRows<Tile, kBlocks>;
+  const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t row = tile * rows / tiles, next = (tile + 1) * rows / tiles;
-    RunRows<Tile, kBlocks, Tile::kMaxRows>(gemm, next - row, row, column);
+    RunRows<Tile, kBlocks, kMaxRows>(gemm, next - row, row, column);
   }
 }
 
