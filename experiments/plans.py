@@ -142,6 +142,7 @@ def _recipe() -> Experiment:
         "Adam, 0.002, for all": f"--optimizer adam --learning-rate 0.002 {_AUGMENTED}",
     }
     runs = [_FLOAT, *(_resnet(way, "accuracy", "bwn", 2, 15, how) for way, how in ways.items())]
+    runs.append(_resnet("that, warm start, under dorefa", "accuracy", "dorefa", 2, 15, f"{adam} {start}"))
     return Experiment(
         "What helps binary weights",
         "ResNet-14 (n = 2) under bwn on CIFAR-10, 15 epochs; the first row is the float network, which is also the "
