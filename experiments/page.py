@@ -18,10 +18,11 @@ from experiments.running import save
 
 _PAGE = Path(__file__).with_name("page.md")
 _UNKNOWN = "–"
-_CURVES, _COSTS = (
-    "The test accuracy of each run, epoch by epoch",
-    "The test accuracy of each network over its packed size and over the time that an image takes",
-)
+_CAPTIONS = {
+    "curves": "The test accuracy of each run, epoch by epoch",
+    "costs": "The test accuracy of each network over its packed size and over the time that an image takes",
+    "accuracies": "The mean and the deviation of each row's test accuracy",
+}
 
 
 def write(results: Path, page: Path) -> None:
@@ -94,7 +95,7 @@ def section(experiment: Experiment, picture: str = "") -> str:
     """An experiment in Markdown: title, question, table, the picture at that address, commands."""
     parts = [f"## {experiment.title}", experiment.about, "\n".join(table(experiment)), notes(experiment)]
     if picture:
-        parts.append(f"![{_COSTS if experiment.costs else _CURVES}]({picture})")
+        parts.append(f"![{_CAPTIONS[experiment.shown]}]({picture})")
     if experiment.outcomes:
         parts.append("\n".join(commands(experiment)))
     return "\n\n".join(parts) + "\n"

@@ -274,9 +274,9 @@ def _means() -> Experiment:
         "sign: SwishSign": "--option input_ste=swish_sign",
         "sign: EDE": "--option input_ste=ede",
         "sign: ReSTE": "--option input_ste=reste",
-        "SGD, Nesterov's momentum, rate 0.05": "--optimizer nesterov --learning-rate 0.05",
-        "Adadelta, rate 1": "--optimizer adadelta --learning-rate 1",
-        "Bop for the binary kernels": "--binary-optimizer bop",
+        "SGD, rate 0.05": "--optimizer nesterov --learning-rate 0.05",
+        "Adadelta": "--optimizer adadelta --learning-rate 1",
+        "Bop": "--binary-optimizer bop",
         "without alpha": "--option scaling=none",
         "without K": "--option input_scaling=False",
         "with K": "--option input_scaling=True",
@@ -298,7 +298,8 @@ def _means() -> Experiment:
         "Which pseudo-gradient, optimizer and scale?",
         "Binary weights and activations, one thing changed at a time: Adam, rate 0.001, a cosine over one "
         "epoch. As it is, LeNet has the clipped gradient, alpha and K; bireal_cifar has ApproxSign, the "
-        "magnitude-aware gradient, alpha and no K.",
+        "magnitude-aware gradient, alpha and no K. SGD has Nesterov's momentum, Adadelta the rate 1; Bop moves the "
+        "binary kernels alone.",
         "change",
         tuple(runs),
     )

@@ -206,6 +206,22 @@ class TestPage:
         (results / LATENCY).write_text(json.dumps({"seconds": {TEACHER.name: 0.001}}))
         assert len(draw(read_experiments(results)[0]).axes) == 2
 
+    def test_a_picture_without_curves(self, results):
+        """Trainings of one epoch: a mark for the mean of each row, a bar for its deviation."""
+        for run, accuracy in ((TEACHER, 0.9), (replace(TEACHER, seed=1), 0.8), (STUDENT, 0.8)):
+            content = result(run, accuracy)
+            content |= {"epochs": 1, "history": {name: values[:1] for name, values in content["history"].items()}}
+            (results / f"{run.name}.json").write_text(json.dumps(content))
+        (experiment,) = read_experiments(results)
+        assert experiment.shown == "accuracies"
+        drawn = {axes.get_title(): axes.containers[0] for axes in draw(experiment).axes}
+        assert {title: bars[0].get_ydata().tolist() for title, bars in drawn.items()} == {
+            "float": [pytest.approx(85)],
+            "bwn": [pytest.approx(80)],
+        }
+        bottom, top = drawn["float"][1][0].get_ydata()[0], drawn["float"][1][1].get_ydata()[0]
+        assert top - bottom == pytest.approx(2 * 100 * 0.1 / 2**0.5)
+
     def test_the_committed_page_is_what_the_results_say(self):
         text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
         assert {path.stem for path in running.RESULTS.glob("*-*-*.json")} <= RUNS.keys(), "no table asks for it"

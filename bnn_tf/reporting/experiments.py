@@ -82,6 +82,13 @@ class Experiment:
     source: str
     costs: bool
 
+    @property
+    def shown(self) -> str:
+        """What its picture shows: "costs", "curves", or "accuracies" where trainings of one epoch have no curves."""
+        if self.costs:
+            return "costs"
+        return "curves" if any(each.epochs > 1 for each in self.outcomes) else "accuracies"
+
 
 def read_experiments(path: Path) -> list[Experiment]:
     """The tables that a folder's `experiments.json` describes.
@@ -208,17 +215,40 @@ def _made(experiment: Experiment) -> Table:
 
 
 def draw(experiment: Experiment) -> Figure | None:
-    """Curves, or accuracy over costs, of the trainings with the first seed; None where nothing was done."""
+    """Curves, or accuracy over costs, of the trainings with the first seed; without curves, the means over the seeds.
+
+    None where nothing was done.
+    """
+    if experiment.outcomes and experiment.shown == "accuracies":
+        return plots.accuracies({column: {"mean": _means(experiment, column)} for column in _filled(experiment)})
     several = len(experiment.columns) > 1
     first = {
         f"{each.row}, {each.column}" if several else each.row: each for each in experiment.outcomes if each.seed == 0
     }
     if not first:
         return None
-    if experiment.costs:
+    if experiment.shown == "costs":
         return plots.trade_off({label: _costs(each) for label, each in first.items()}, experiment.title)
     curves = {label: dict(each.history) for label, each in list(first.items())[: plots.MOST_CURVES]}
     return plots.learning_curves(curves, experiment.title)
+
+
+def _filled(experiment: Experiment) -> list[str]:
+    done = {each.column for each in experiment.outcomes}
+    return [column for column in experiment.columns if column in done]
+
+
+def _means(experiment: Experiment, column: str) -> dict[str, tuple[float, float | None]]:
+    """By row; with the deviation where there are several seeds."""
+    found: dict[str, list[float]] = {}
+    for each in experiment.outcomes:
+        if each.column == column:
+            found.setdefault(each.row, []).append(each.accuracy)
+    return {
+        row: (statistics.mean(found[row]), statistics.stdev(found[row]) if len(found[row]) > 1 else None)
+        for row in experiment.rows
+        if row in found
+    }
 
 
 def _costs(each: Outcome) -> dict[str, Any]:
@@ -231,7 +261,13 @@ def _costs(each: Outcome) -> dict[str, Any]:
     }
 
 
+_CAPTIONS = {
+    "costs": "accuracy against its costs",
+    "curves": "learning curves",
+    "accuracies": "means and deviations over the seeds",
+}
+
+
 def pictures(experiment: Experiment) -> tuple[Picture, ...]:
     """What `draw` draws; none where nothing was done."""
-    caption = "accuracy against its costs" if experiment.costs else "learning curves"
-    return (picture(caption, lambda: draw(experiment)),) if experiment.outcomes else ()
+    return (picture(_CAPTIONS[experiment.shown], lambda: draw(experiment)),) if experiment.outcomes else ()
