@@ -248,9 +248,13 @@ def _topology() -> Experiment:
         "nin": 0.33,
         "mobilenet_v2_small": 0.66,
     }
-    how = f"--data cifar10 --epochs 2 --learning-rate 0.002 {_AUGMENTED}"
+    how = f"--epochs 2 --learning-rate 0.002 {_AUGMENTED}"
     runs = [
-        Run(f"{name}, ×{width:g}", scheme, f"--model {name} --scheme {scheme} --option width={width:g} {how}")
+        Run(
+            f"{name}, ×{width:g}",
+            scheme,
+            f"--model {name} --scheme {scheme} --data cifar10 --option width={width:g} {how}",
+        )
         for name, width in networks.items()
         for scheme in ("float", "bwn", "xnor")
     ]
