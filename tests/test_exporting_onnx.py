@@ -62,7 +62,8 @@ def test_onnx_of_plain_layers(name, tmp_path):
 
 def test_onnx_of_whole_networks(tmp_path):
     assert_onnx(small_network(), tmp_path)
-    assert_onnx(trained(models.build("bireal_cifar", "xnor", n=1, classes=4)), tmp_path, 1e-4)
+    for prelu in (False, True):
+        assert_onnx(trained(models.build("bireal_cifar", "xnor", n=1, classes=4, prelu=prelu)), tmp_path, 1e-4)
     elementwise = functional(
         lambda x: keras.layers.Concatenate()(
             [

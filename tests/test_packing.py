@@ -9,7 +9,7 @@ from packed_oracle import PackedFile
 from test_models import EVERY
 
 import bnn_tf
-from bnn_tf import layers
+from bnn_tf import layers, models
 from bnn_tf.layers import ZeroMaps
 from bnn_tf.runtime import PackedModel
 
@@ -23,6 +23,13 @@ def test_every_network_agrees_with_keras(name, scheme, tmp_path):
     assert_agrees(PackedFile(result.path), model, images(model, 2), 1e-4)
     left = {"activation", "dropout", "batch_norm"} & set(result.report.ops)
     assert not left and (result.report.binary_weights > 0) == (scheme != "float")
+
+
+def test_slopes_between_binary_layers(tmp_path):
+    model = trained(models.build("bireal_cifar", "xnor", n=1, prelu=True, input_shape=(16, 16, 3), classes=4))
+    file = packed(model, tmp_path)
+    assert sum((node.get("activation") or {}).get("kind") == "prelu" for node in file.nodes) == 6
+    assert_agrees(file, model, images(model, 2), 1e-4)
 
 
 RELUS = [
