@@ -37,7 +37,7 @@ def bireal_resnet18(
         classes: how many, at least 1.
         stem: "imagenet" (7×7/2 and max pool 3/2) or "cifar" (3×3); by default "imagenet" from 64×64 on.
         prelu: whether a PReLU with a slope for each feature map follows each sum, in the place of the ReLU where there
-            is one. xnor networks learn faster with it: see docs/experiments.md.
+            is one; docs/experiments.md says what it did under xnor.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -80,7 +80,7 @@ def bireal_cifar(
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
         prelu: whether a PReLU with a slope for each feature map follows each sum, in the place of the ReLU where there
-            is one. xnor networks learn faster with it: see docs/experiments.md.
+            is one; docs/experiments.md says what it did under xnor.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/bits.h"
@@ -176,15 +177,17 @@ TEST_P(XnorGemmTest, RunsInPieces) {
 
 // All bits different in every word: byte counters run as full as they can.
 TEST_P(XnorGemmTest, CountersDoNotOverflow) {
-  for (int64_t words : {31, 32, 62, 1000}) {
+  for (auto [pieces, piece_words] :
+       {std::pair{1, 31}, {1, 32}, {1, 62}, {1, 1000}, {2, 16}, {31, 1}, {32, 1}, {3, 31}, {9, 10}}) {
+    const int64_t words = pieces * piece_words;
     const std::vector<uint32_t> a(words, 0u), bits(words * kLanes, ~0u);
-    const uint32_t* run = a.data();
+    const std::vector<const uint32_t*> runs(pieces, a.data());
     const std::vector<int32_t> base(kLanes, static_cast<int32_t>(words * kWordBits));
     const int32_t* base_row = base.data();
     const float alpha = 1;
     float y = 0;
-    backend().xnor_gemm({&run, 1, words, 1, bits.data(), 1, &base_row, &alpha, nullptr, &y, 1});
-    EXPECT_EQ(y, static_cast<float>(-words * kWordBits)) << Where({{"words", words}});
+    backend().xnor_gemm({runs.data(), pieces, piece_words, 1, bits.data(), 1, &base_row, &alpha, nullptr, &y, 1});
+    EXPECT_EQ(y, static_cast<float>(-words * kWordBits)) << Where({{"pieces", pieces}, {"words", words}});
   }
 }
 

@@ -49,12 +49,13 @@ class XnorSignsTest : public BackendTest {
       row_flips[r] = flip.data() + r % 2 * blocks;
       row_to[r] = to.data() + (rows - 1 - r) * blocks;
     }
+    const int64_t pieces = words % 3 ? 1 : 3;
     std::vector<const uint32_t*> runs;
-    for (int64_t r = 0; r < rows; ++r) runs.push_back(a.data() + r * words);
+    for (int64_t i = 0; i < rows * pieces; ++i) runs.push_back(a.data() + i * (words / pieces));
     XnorGemm gemm{};
     gemm.a = runs.data();
-    gemm.pieces = 1;
-    gemm.piece_words = words;
+    gemm.pieces = pieces;
+    gemm.piece_words = words / pieces;
     gemm.rows = rows;
     gemm.bits = bits.data();
     gemm.filters = filters;

@@ -123,8 +123,8 @@ __m512i WidenBytes(__m512i bytes) {
   return _mm512_madd_epi16(_mm512_maddubs_epi16(bytes, _mm512_set1_epi8(1)), _mm512_set1_epi16(1));
 }
 
-// How the words that differ are counted: `Add` into an accumulator, which holds `kFlush` words where that is not 0; `Widen` to 32
-// bits a lane.
+// How the words that differ are counted: `Add` into an accumulator, `Widen` to 32 bits a lane. `kFlush`: how many words an
+// accumulator holds, 0 for any number.
 struct Vpopcnt {
   static constexpr int64_t kFlush = 0;
   static __m512i Add(__m512i sum, __m512i v) { return _mm512_add_epi32(sum, _mm512_popcnt_epi32(v)); }
