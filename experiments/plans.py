@@ -120,8 +120,8 @@ def _cure() -> Experiment:
         "Binary weights and activations: the collapse and its cure",
         "With binary activations, the thesis's residual networks stopped learning after the first epochs. The "
         "literature advises a shortcut around every convolution, batch norm before the sign, clipped gradients and "
-        "Adam: 15 epochs of each. Plain Adam has the rate 0.002, batches of 128, mirrored and shifted images; the first "
-        "column a PReLU after each sum, the rate 0.005, batches of 50 and mirrored images alone.",
+        "Adam: 15 epochs of each. Plain Adam has the rate 0.002, batches of 128, mirrored and shifted images; the "
+        "first column a PReLU after each sum, the rate 0.005, batches of 50 and mirrored images alone.",
         "network",
         tuple(runs),
     )
