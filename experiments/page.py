@@ -59,10 +59,11 @@ def with_figures(text: str, experiments: Iterable[Experiment]) -> str:
     >>> with_figures("Adam gains {{recipe: Adam -> accuracy minus plain -> accuracy}} points.", experiments)
     'Adam gains +7.08 points.'
     """
-    found: dict[tuple[str, str], list[float]] = {}
-    for experiment in experiments:
-        for each in experiment.outcomes:
-            found.setdefault((experiment.name, f"{each.row} -> {each.column}"), []).append(100 * each.accuracy)
+    found = {
+        (experiment.name, f"{row} -> {column}"): percents
+        for experiment in experiments
+        for (row, column), percents in experiment.cells().items()
+    }
 
     def shown(place: re.Match[str]) -> str:
         first, *second = (statistics.mean(found[place[1], cell]) for cell in place[2].split(" minus "))

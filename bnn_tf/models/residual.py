@@ -231,8 +231,6 @@ def birealized_conv(net: Network, x: Any, filters: int, strides: int, *, name: s
     straight = pooled_projection(net, x, maps, strides, name=f"{name}_shortcut")
     if not (signs or prelu):
         return add_relu(straight, y, name)
-    x = keras.layers.Add(name=f"{name}_add")([straight, y])
-    if not prelu:
-        return x
+    total = keras.layers.Add(name=f"{name}_add")([straight, y])
     slopes = keras.initializers.Constant(0.25)  # He et al., "Delving Deep into Rectifiers", 2015
-    return keras.layers.PReLU(slopes, shared_axes=[1, 2], name=f"{name}_prelu")(x)
+    return keras.layers.PReLU(slopes, shared_axes=[1, 2], name=f"{name}_prelu")(total) if prelu else total

@@ -89,6 +89,13 @@ class Experiment:
             return "costs"
         return "curves" if any(each.epochs > 1 for each in self.outcomes) else "accuracies"
 
+    def cells(self) -> dict[tuple[str, str], list[float]]:
+        """The accuracies of each row and column that has any, in percent, a figure for each seed."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for each in self.outcomes:
+            found.setdefault((each.row, each.column), []).append(100 * each.accuracy)
+        return found
+
 
 def read_experiments(path: Path) -> list[Experiment]:
     """The tables that a folder's `experiments.json` describes.
@@ -157,12 +164,10 @@ def _outcome(run: Mapping[str, Any], path: Path, latencies: Mapping[str, float])
 
 def accuracies(experiment: Experiment) -> list[list[Cell]]:
     """The rows of the table: its name, then for each column the mean over the seeds and what others report."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for each in experiment.outcomes:
-        found.setdefault((each.row, each.column), []).append(100 * each.accuracy)
+    found = experiment.cells()
     places = [[(row, column) for column in experiment.columns] for row in experiment.rows]
     return [
-        [text(line[0][0]), *(_cell(found.get(place, []), experiment.reference.get(place)) for place in line)]
+        [text(line[0][0]), *(_cell(found.get(place, ()), experiment.reference.get(place)) for place in line)]
         for line in places
     ]
 
@@ -220,7 +225,7 @@ def draw(experiment: Experiment) -> Figure | None:
     None where nothing was done.
     """
     if experiment.outcomes and experiment.shown == "accuracies":
-        return plots.accuracies({column: {"mean": _means(experiment, column)} for column in _filled(experiment)})
+        return plots.accuracies(_panels(experiment))
     several = len(experiment.columns) > 1
     first = {
         f"{each.row}, {each.column}" if several else each.row: each for each in experiment.outcomes if each.seed == 0
@@ -233,22 +238,20 @@ def draw(experiment: Experiment) -> Figure | None:
     return plots.learning_curves(curves, experiment.title)
 
 
-def _filled(experiment: Experiment) -> list[str]:
-    done = {each.column for each in experiment.outcomes}
-    return [column for column in experiment.columns if column in done]
+def _panels(experiment: Experiment) -> plots.Panels:
+    """A panel for each column, in which each row has its mean, and its deviation where there are several seeds."""
+    found = experiment.cells()
+    panels: plots.Panels = {}
+    for column in experiment.columns:
+        filled = {row: found[row, column] for row in experiment.rows if (row, column) in found}
+        if filled:
+            panels[column] = {"mean": {row: _mean_and_deviation(percents) for row, percents in filled.items()}}
+    return panels
 
 
-def _means(experiment: Experiment, column: str) -> dict[str, tuple[float, float | None]]:
-    """By row; with the deviation where there are several seeds."""
-    found: dict[str, list[float]] = {}
-    for each in experiment.outcomes:
-        if each.column == column:
-            found.setdefault(each.row, []).append(each.accuracy)
-    return {
-        row: (statistics.mean(found[row]), statistics.stdev(found[row]) if len(found[row]) > 1 else None)
-        for row in experiment.rows
-        if row in found
-    }
+def _mean_and_deviation(percents: Sequence[float]) -> tuple[float, float | None]:
+    deviation = statistics.stdev(percents) / 100 if len(percents) > 1 else None
+    return statistics.mean(percents) / 100, deviation
 
 
 def _costs(each: Outcome) -> dict[str, Any]:
