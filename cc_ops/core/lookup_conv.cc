@@ -73,18 +73,23 @@ class LookupCall {
 
     const int64_t workers = executor.parallel.workers();
     const int64_t wanted = workers == 1 ? 1 : 2 * workers;
-    // As few strips as fit, for each makes the tables of its border anew; with several workers as many for each.
-    const int64_t images = g.batch * g.groups;
-    row_strips_ = std::max(CeilDiv(g.h.out, rows_), std::min(g.h.out, CeilDiv(wanted, images)));
-    if (images % workers) row_strips_ = std::min(g.h.out, RoundUp(row_strips_, workers));
-    rows_ = CeilDiv(g.h.out, row_strips_);
+    // As few strips as fit, for each makes the tables of its border anew; with several workers as many for each. Where rows are
+    // too few for that, workers share the filters of the same rows.
+    const int64_t images = g.batch * g.groups, panels = CeilDiv(g.group_filters(), kPanel);
+    row_strips_ = CeilDiv(g.h.out, rows_);
     column_strips_ = CeilDiv(g.w.out, columns_);
-
-    const int64_t strips = g.batch * g.groups * row_strips_ * column_strips_;
-    const int64_t panels = CeilDiv(g.group_filters(), kPanel);
-    filters_ = CeilDiv(panels, std::min(panels, CeilDiv(wanted, strips))) * kPanel;
+    int64_t ranges = 1;
+    if (images * row_strips_ * column_strips_ <= workers && panels >= workers && FewRows(workers)) {
+      ranges = workers;
+    } else {
+      row_strips_ = std::max(row_strips_, std::min(g.h.out, CeilDiv(wanted, images)));
+      if (images % workers) row_strips_ = std::min(g.h.out, RoundUp(row_strips_, workers));
+      ranges = std::min(panels, CeilDiv(wanted, images * row_strips_ * column_strips_));
+    }
+    rows_ = CeilDiv(g.h.out, row_strips_);
+    filters_ = CeilDiv(panels, ranges) * kPanel;
     ranges_ = CeilDiv(g.group_filters(), filters_);
-    tasks_ = strips * ranges_;
+    tasks_ = images * row_strips_ * column_strips_ * ranges_;
 
     table_floats_ = StripFloats(rows_, columns_);
     tables_ = scratch_.Take<float>(table_floats_, workers);
@@ -103,6 +108,9 @@ class LookupCall {
   }
 
  private:
+  // Whether one worker would get more rows of an image than another, by an amount that counts.
+  bool FewRows(int64_t workers) const { return RoundUp(g_.h.out, workers) * 20 > g_.h.out * 21; }
+
   struct Task {
     int64_t n, group, p, q, rows, columns, filter, filters;
   };
@@ -137,18 +145,10 @@ class LookupCall {
     const int64_t strip_q = task % column_strips_, strip_p = task / column_strips_ % row_strips_;
     const int64_t rest = task / column_strips_ / row_strips_;
     const int64_t range = rest % ranges_, group = rest / ranges_ % g_.groups, n = rest / ranges_ / g_.groups;
-    // The longer strips first, so that workers who take them in turn get as many rows each.
-    const int64_t rows = g_.h.out / row_strips_, longer = g_.h.out % row_strips_;
-    const int64_t p = strip_p * rows + std::min(strip_p, longer);
+    // Longer and shorter strips by turns: workers take neighbours.
+    const int64_t p = strip_p * g_.h.out / row_strips_, end = (strip_p + 1) * g_.h.out / row_strips_;
     const int64_t q = strip_q * columns_, filter = range * filters_;
-    return {n,
-            group,
-            p,
-            q,
-            rows + (strip_p < longer),
-            std::min(columns_, g_.w.out - q),
-            filter,
-            std::min(filters_, g_.group_filters() - filter)};
+    return {n, group, p, q, end - p, std::min(columns_, g_.w.out - q), filter, std::min(filters_, g_.group_filters() - filter)};
   }
 
   void RunTask(int64_t index, const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done,

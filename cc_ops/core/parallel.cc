@@ -4,8 +4,10 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 
+#include "core/items.h"
 #include "core/team.h"
 
 namespace bnn {
@@ -53,14 +55,14 @@ void OpenMpFor::RunPhases(const Phase* phases, int count) const {
     SerialFor().RunPhases(phases, count);
     return;
   }
+  std::array<Items, kMaxPhases> items;
+  for (int i = 0; i < count; ++i) items[i].Set(0, phases[i].items);
 #pragma omp parallel num_threads(team.size())
   {
     const int worker = omp_get_thread_num();
     for (int i = 0; i < count; ++i) {
-      const int64_t items = phases[i].items;
-      // Dynamic, an item at a time: items are few and large, and cores of a shared machine are not equally fast.
-#pragma omp for schedule(dynamic, 1)
-      for (int64_t item = 0; item < items; ++item) phases[i].body(item, item + 1, worker);
+      items[i].Handle(phases[i].together, [&](int64_t begin, int64_t end) { phases[i].body(begin, end, worker); });
+#pragma omp barrier
     }
   }
 }

@@ -40,6 +40,7 @@ class ParallelFor {
   struct Phase {
     int64_t items;
     Body body;
+    int64_t together = 1;  // that many at once are worth more than one at a time
   };
 
   static constexpr int kMaxPhases = 4;

@@ -1,4 +1,4 @@
-// A call whose items are handed out one at a time to whoever is free.
+// A call whose items are handed out to whoever is free.
 //
 // The caller works too and waits only for items that others have begun: never for a pool whose threads are all busy, nor for a
 // thread that wakes up too late. Such a thread finds nothing left and may outlive the call, so a job is held by std::shared_ptr,
@@ -16,6 +16,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/items.h"
 #include "core/parallel.h"
 #include "core/spin.h"
 
@@ -27,10 +28,9 @@ class SharedJob {
     int64_t items = 0;
     for (int p = 0; p < count; ++p) {
       phases_[p].body = &phases[p].body;
+      phases_[p].together = phases[p].together;
       for (int r = 0; r < ranges_; ++r) {
-        Range& range = phases_[p].ranges[r];
-        range.next.store(phases[p].items * r / ranges_, std::memory_order_relaxed);
-        range.end = phases[p].items * (r + 1) / ranges_;
+        phases_[p].ranges[r].Set(phases[p].items * r / ranges_, phases[p].items * (r + 1) / ranges_);
       }
       phases_[p].finished_before = items;
       items += phases[p].items;
@@ -44,10 +44,8 @@ class SharedJob {
       AwaitOthers(phases_[p].finished_before);
       int64_t done = 0;
       for (int r = 0; r < ranges_; ++r) {
-        Range& range = phases_[p].ranges[(worker + r) % ranges_];
-        for (int64_t item; (item = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end; ++done) {
-          (*phases_[p].body)(item, item + 1, worker);
-        }
+        done += phases_[p].ranges[(worker + r) % ranges_].Handle(
+            phases_[p].together, [&](int64_t begin, int64_t end) { (*phases_[p].body)(begin, end, worker); });
       }
       Finish(done);
     }
@@ -63,7 +61,7 @@ class SharedJob {
 
   // Whether there is nothing left to begin.
   bool Exhausted() const {
-    const auto begun = [](const Range& range) { return range.next.load(std::memory_order_relaxed) >= range.end; };
+    const auto begun = [](const Items& range) { return range.AllTaken(); };
     return std::all_of(phases_.begin(), phases_.begin() + count_, [&](const Phase& phase) {
       return std::all_of(phase.ranges.begin(), phase.ranges.begin() + ranges_, begun);
     });
@@ -72,15 +70,11 @@ class SharedJob {
  private:
   static constexpr int kMaxRanges = 8;
 
-  struct alignas(64) Range {  // a cache line each: every worker writes to its own
-    std::atomic<int64_t> next;
-    int64_t end;
-  };
-
   struct Phase {
     const ParallelFor::Body* body;  // the caller's
-    int64_t finished_before;        // items of the phases before
-    std::array<Range, kMaxRanges> ranges;
+    int64_t together;
+    int64_t finished_before;  // items of the phases before
+    std::array<Items, kMaxRanges> ranges;
   };
 
   void Finish(int64_t done) {

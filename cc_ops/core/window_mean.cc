@@ -5,9 +5,6 @@
 namespace bnn {
 namespace {
 
-// Below this the taps are simply added: it vectorises, and costs less than two passes of prefix sums.
-constexpr int64_t kFewTaps = 8;
-
 // Length of the padded line that the windows of an axis see.
 int64_t PaddedLength(const Axis& axis) { return (axis.out - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1; }
 
@@ -54,30 +51,32 @@ void SumWindows(const Axis& axis, int64_t inner, const T* from, double* prefix, 
 
 }  // namespace
 
-bool WindowMean::IsIdentity(const ConvGeometry& g) {
-  return g.taps() == 1 && g.h.stride == 1 && g.w.stride == 1 && g.h.out == g.h.in && g.w.out == g.w.in;
-}
-
 WindowMean::WindowMean(const Executor& executor, const ConvGeometry& g, ScratchCursor* scratch) : executor_(executor), g_(g) {
+  identity_ = g.taps() == 1 && g.h.stride == 1 && g.w.stride == 1 && g.h.out == g.h.in && g.w.out == g.w.in;
+  whole_ = g.h.kernel > kFewTaps || g.w.kernel > kFewTaps;
+  for (int64_t j = 0; j < std::min(g.w.kernel, kFewTaps); ++j) outputs_[j] = g.w.Outputs(j);
   const int64_t rows = g.h.kernel > kFewTaps ? PaddedLength(g.h) * g.w.in : 0;
   const int64_t columns = g.w.kernel > kFewTaps ? PaddedLength(g.w) : 0;
-  middle_size_ = g.h.out * g.w.in + g.w.out;
+  middle_size_ = identity_ ? 0 : (whole_ ? g.h.out : 1) * g.w.in + g.w.out;
   lines_size_ = std::max(rows, columns);
   const int64_t workers = executor.parallel.workers();
   middle_ = scratch->Take<double>(middle_size_, workers);
   prefix_ = scratch->Take<double>(lines_size_, workers);
   suffix_ = scratch->Take<double>(lines_size_, workers);
+  k_ = scratch->Take<float>(whole_ ? g.pixels() * g.groups : 0);
 }
 
 void WindowMean::Run(const float* a, float* k) const {
-  executor_.parallel.Run(items(), [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t item = begin; item < end; ++item) RunItem(a, k, item, worker);
-  });
+  const auto prepare = Each([&](int64_t item, int worker) { RunItem(a, item, worker); });
+  const auto lines = Each(
+      [&](int64_t line, int worker) { Line(a, line / g_.h.out, line % g_.h.out, 0, g_.w.out, k + line * g_.w.out, worker); });
+  const ParallelFor::Phase phases[] = {{items(), prepare}, {g_.batch * g_.groups * g_.h.out, lines}};
+  executor_.parallel.RunPhases(phases, 2);
 }
 
-void WindowMean::RunItem(const float* a, float* k, int64_t item, int worker) const {
+void WindowMean::RunItem(const float* a, int64_t item, int worker) const {
   a += item * g_.h.in * g_.w.in;
-  k += item * g_.h.out * g_.w.out;
+  float* k = k_ + item * g_.h.out * g_.w.out;
   double* middle = middle_ + worker * middle_size_;
   double* sums = middle + g_.h.out * g_.w.in;
   double* prefix = prefix_ + worker * lines_size_;
@@ -96,6 +95,49 @@ void WindowMean::RunItem(const float* a, float* k, int64_t item, int worker) con
     }
     for (int64_t q = 0; q < g_.w.out; ++q) k[q] = static_cast<float>(sums[q] * inverse);
   }
+}
+
+void WindowMean::Line(const float* a, int64_t plane, int64_t p, int64_t q, int64_t count, float* k, int worker) const {
+  if (identity_) {
+    std::copy_n(a + (plane * g_.h.in + p) * g_.w.in + q, count, k);
+  } else if (whole_) {
+    std::copy_n(k_ + (plane * g_.h.out + p) * g_.w.out + q, count, k);
+  } else {
+    AddLine(a + plane * g_.h.in * g_.w.in, p, q, count, k, middle_ + worker * middle_size_);
+  }
+}
+
+void WindowMean::AddLine(const float* a, int64_t p, int64_t q, int64_t count, float* k, double* middle) const {
+  // What the windows see: of the taps' rows those inside, and the columns [first, last).
+  const Axis::Range rows = g_.h.Inside(p);
+  const int64_t first = std::max<int64_t>(0, g_.w.At(q, 0));
+  const int64_t last = std::min(g_.w.in, g_.w.At(q + count - 1, g_.w.kernel - 1) + 1);
+  const auto line = [&](int64_t i) { return a + g_.h.At(p, i) * g_.w.in; };
+  if (rows.size() == 3) {  // most often
+    const float *one = line(rows.first), *two = line(rows.first + 1), *three = line(rows.first + 2);
+    for (int64_t x = first; x < last; ++x) middle[x] = static_cast<double>(one[x]) + two[x] + three[x];
+  } else {
+    for (int64_t x = first; x < last; ++x) middle[x] = 0.0;
+    for (int64_t i = rows.first; i < rows.last; ++i) {
+      for (int64_t x = first; x < last; ++x) middle[x] += line(i)[x];
+    }
+  }
+
+  double* sums = middle + g_.w.in;
+  std::fill_n(sums, count, 0.0);
+  for (int64_t j = 0; j < g_.w.kernel; ++j) {
+    const int64_t from = std::max(q, outputs_[j].first), to = std::min(q + count, outputs_[j].last);
+    if (from >= to) continue;
+    const double* value = middle + g_.w.At(from, j);
+    double* sum = sums + from - q;
+    if (g_.w.stride == 1) {  // the loop that vectorises
+      for (int64_t x = 0; x < to - from; ++x) sum[x] += value[x];
+    } else {
+      for (int64_t x = 0; x < to - from; ++x) sum[x] += value[x * g_.w.stride];
+    }
+  }
+  const double inverse = 1.0 / static_cast<double>(g_.taps());
+  for (int64_t i = 0; i < count; ++i) k[i] = static_cast<float>(sums[i] * inverse);
 }
 
 void WindowMean::AddGradient(const Executor& executor, const ConvGeometry& g, const float* dk, float* da) {

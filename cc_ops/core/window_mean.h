@@ -3,13 +3,15 @@
 //
 //   K[p,q] = 1/(kh*kw) * sum_{i,j} A[p*s + i*d - top, q*s + j*d - left]
 //
-// A summed-area table makes the cost independent of the kernel's size. One table over the whole image would lose digits by
+// Few taps are added one by one, for each line of outputs where it is wanted. For more, a summed-area table makes the cost
+// independent of the kernel's size. One table over the whole image would lose digits by
 // cancellation, and one infinity would spoil every window after it. So the prefix sums start anew every k taps, from both ends
 // (van Herk 1992; Gil and Werman 1993): each window is the end of one block and the start of the next, nothing is subtracted, and
 // no value outside a window reaches it. Sums are float64: a window of n values errs by at most n * 2^-53 of its sum, and rounding
 // to float32 (2^-24) is all that is left, on an image of any size.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "core/executor.h"
@@ -22,26 +24,36 @@ class WindowMean {
  public:
   WindowMean(const Executor& executor, const ConvGeometry& g, ScratchCursor* scratch);
 
-  // The work, as independent items. a: [batch, group, row, column]. k: [batch, group, p, q].
-  int64_t items() const { return g_.batch * g_.groups; }
-  void RunItem(const float* a, float* k, int64_t item, int worker) const;
+  // What must be done before Line may be asked, as independent items: nothing where a window has few taps. a: [batch, group, row,
+  // column], the same for both.
+  int64_t items() const { return whole_ ? g_.batch * g_.groups : 0; }
+  void RunItem(const float* a, int64_t item, int worker) const;
 
-  // All of it.
+  // K of `count` outputs from (plane, p, q) on, which must not leave the row. plane: of [batch, group].
+  void Line(const float* a, int64_t plane, int64_t p, int64_t q, int64_t count, float* k, int worker) const;
+
+  // All of it. k: [batch, group, p, q].
   void Run(const float* a, float* k) const;
 
   // The derivative: da += sum over the windows that contain a pixel of dk / (kh*kw). da: as a, dk: as k.
   static void AddGradient(const Executor& executor, const ConvGeometry& g, const float* dk, float* da);
 
-  // A 1x1 kernel at stride 1: K is A itself.
-  static bool IsIdentity(const ConvGeometry& g);
-
  private:
+  // Below this the taps are simply added: it vectorises, and costs less than two passes of prefix sums.
+  static constexpr int64_t kFewTaps = 8;
+
+  void AddLine(const float* a, int64_t p, int64_t q, int64_t count, float* k, double* middle) const;
+
   const Executor& executor_;
   const ConvGeometry& g_;
+  bool identity_;                              // a 1x1 kernel at stride 1: K is A itself
+  bool whole_;                                 // lines are cut from a whole K
+  std::array<Axis::Range, kFewTaps> outputs_;  // where each column of few taps lies inside the image
   int64_t middle_size_, lines_size_;
-  double* middle_;  // [p, column] of each worker: windows of rows, columns still apart
+  double* middle_;  // of each worker: windows of rows, columns still apart, and a line of sums
   double* prefix_;
   double* suffix_;
+  float* k_;  // where it is whole
 };
 
 }  // namespace bnn

@@ -16,26 +16,31 @@ namespace {
 constexpr int64_t kChunkBytes = 16384;
 constexpr int64_t kMinRows = 12, kMaxRows = 128;
 
-// Filters are split over tasks in panels of this many, the widest a backend takes at once.
+// Filters are split over tasks in panels of this many, the widest a backend takes at once, and rows in tiles of that many.
 constexpr int64_t kPanel = 4 * kLanes;
+constexpr int64_t kTile = 4;
 
-// How the work is cut: chunks of output pixels, times groups, times ranges of filters.
+// The least that is worth a task, in blocks of filters times words: some microseconds.
+constexpr int64_t kTaskWords = 4096;
+
+// How the work is cut: tasks of a few output pixels, times groups, times ranges of filters. Neighbouring pixels are handed out
+// together and meet the filters at once, `rows` at most: to read a panel of filters again for each task would count.
 struct Tasks {
   Tasks(const ConvGeometry& g, int64_t words, int workers) : pixels(g.pixels()) {
-    rows = std::clamp(kChunkBytes / (words * 4), kMinRows, kMaxRows);
-    // Enough chunks that no worker waits long for another, but none so thin that it counts to read a panel of filters again for
-    // each of them: 14x14x256 on two threads takes 60 us in 8 chunks a worker, 58 in 4.
-    const int64_t wanted = workers == 1 ? 1 : 4 * workers;
-    rows = std::clamp(CeilDiv(pixels, CeilDiv(wanted, g.groups)), std::min(kMinRows, rows), rows);
-    chunks = CeilDiv(pixels, rows);
-    rows = CeilDiv(pixels, chunks);
-    const int64_t panels = CeilDiv(g.group_filters(), kPanel);
-    ranges = std::min(panels, CeilDiv(wanted, chunks * g.groups));
+    const int64_t panels = CeilDiv(g.group_filters(), kPanel), blocks = CeilDiv(g.group_filters(), kLanes);
+    rows = RoundUp(std::clamp(kChunkBytes / (words * 4), kMinRows, kMaxRows), kTile);
+    step = workers == 1 ? rows : std::min(rows, RoundUp(CeilDiv(kTaskWords, words * blocks), kTile));
+    steps = CeilDiv(pixels, step);
+    // Filters are split where the pixels are too few to keep all workers busy.
+    const int64_t wanted = workers == 1 ? 1 : 8 * workers;
+    ranges = std::min(panels, CeilDiv(wanted, steps * g.groups));
     filters = CeilDiv(panels, ranges) * kPanel;
     ranges = CeilDiv(g.group_filters(), filters);
-    count = chunks * g.groups * ranges;
+    count = steps * g.groups * ranges;
+    together = rows / step;
+    rows = together * step;
   }
-  int64_t pixels, rows, chunks, ranges, filters, count;
+  int64_t pixels, rows, step, steps, together, ranges, filters, count;
 };
 
 // Everything of one call, laid out in scratch memory.
@@ -49,12 +54,10 @@ class Call {
         tasks_(g, layout_.words, executor.parallel.workers()),
         image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_, maps.input),
         bases_(executor, g, options.pad_value == 0, &scratch_),
-        window_mean_(executor, g, &scratch_),
-        own_k_(options.input_scaling && !WindowMean::IsIdentity(g)),
         packed_(maps.input != nullptr),
         signs_(maps.output) {
     const int64_t workers = executor.parallel.workers();
-    k_ = own_k_ ? scratch_.Take<float>(g.pixels() * g.groups) : nullptr;
+    if (options.input_scaling) window_mean_.emplace(executor, g, &scratch_);
     window_words_ = RoundUp(image_.GatheredWords(tasks_.rows), kLanes);
     windows_ = scratch_.Take<uint32_t>(window_words_, workers);
     runs_ = scratch_.Take<const uint32_t*>(tasks_.rows * image_.pieces(), workers);
@@ -80,24 +83,27 @@ class Call {
       if (item < pieces + blocks) return bases_.RunItem(bits, item - pieces, worker);
       store_->FillPadding(rows, item - pieces - blocks);
     });
-    const auto average = Each([&](int64_t item, int worker) { window_mean_.RunItem(image_.mean(), k_, item, worker); });
-    const auto convolve = Each([&](int64_t item, int worker) { RunTask(item, bits, alpha, y, done, worker); });
+    const auto average = Each([&](int64_t item, int worker) { window_mean_->RunItem(image_.mean(), item, worker); });
+    const auto convolve = [&](int64_t begin, int64_t end, int worker) {
+      for (int64_t task = begin; task < end;) task += RunTasks(task, end, bits, alpha, y, done, worker);
+    };
     const auto join = Each([&](int64_t item, int) { store_->Join(rows, item); });
     const ParallelFor::Phase phases[] = {{pieces + blocks + padding, prepare},
-                                         {own_k_ ? window_mean_.items() : 0, average},
-                                         {tasks_.count, convolve},
+                                         {window_mean_ ? window_mean_->items() : 0, average},
+                                         {tasks_.count, convolve, tasks_.together},
                                          {store_ ? store_->join_items() : 0, join}};
     executor_.parallel.RunPhases(phases, 4);
   }
 
  private:
-  void RunTask(int64_t task, const uint32_t* bits, const float* alpha, void* y, const PartDone* done, int worker) const {
+  // As many of the tasks [task, end) as meet the filters at once, at least one; returns how many.
+  int64_t RunTasks(int64_t task, int64_t end, const uint32_t* bits, const float* alpha, void* y, const PartDone* done,
+                   int worker) const {
     // Ranges of filters last: neighbours in time share weights, not windows, and weights are the larger part.
-    const int64_t chunk = task % tasks_.chunks, group = task / tasks_.chunks % g_.groups,
-                  range = task / tasks_.chunks / g_.groups;
-    const int64_t first = chunk * tasks_.rows, rows = std::min(tasks_.rows, tasks_.pixels - first);
+    const int64_t step = task % tasks_.steps, group = task / tasks_.steps % g_.groups, range = task / tasks_.steps / g_.groups;
+    const int64_t count = std::min({end - task, tasks_.steps - step, tasks_.together});
+    const int64_t first = step * tasks_.step, rows = std::min(count * tasks_.step, tasks_.pixels - first);
     const int64_t filter = range * tasks_.filters, filters = std::min(tasks_.filters, g_.group_filters() - filter);
-    const float* k = own_k_ ? k_ : image_.mean();
 
     uint32_t* windows = windows_ + worker * window_words_;
     const uint32_t** runs = runs_ + worker * tasks_.rows * image_.pieces();
@@ -106,12 +112,12 @@ class Call {
     for (int64_t row = 0; row < rows;) {
       const int64_t pixel = first + row;
       const int64_t q = pixel % g_.w.out, p = pixel / g_.w.out % g_.h.out, n = pixel / (g_.w.out * g_.h.out);
-      const int64_t count = std::min(rows - row, g_.w.out - q);  // to the end of the chunk or of the image row
-      image_.Runs(n, group, p, q, count, windows + row * layout_.words, runs + row * image_.pieces(), worker);
-      for (int64_t i = 0; i < count; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
-      if (k) std::copy_n(k + ((n * g_.groups + group) * g_.h.out + p) * g_.w.out + q, count, row_scales + row);
-      if (store_) AddSigns(n * g_.h.out + p, q, count, group, filter, static_cast<uint32_t*>(y), worker * tasks_.rows + row);
-      row += count;
+      const int64_t length = std::min(rows - row, g_.w.out - q);  // to the end of the rows or of the image's line
+      image_.Runs(n, group, p, q, length, windows + row * layout_.words, runs + row * image_.pieces(), worker);
+      for (int64_t i = 0; i < length; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
+      if (window_mean_) window_mean_->Line(image_.mean(), n * g_.groups + group, p, q, length, row_scales + row, worker);
+      if (store_) AddSigns(n * g_.h.out + p, q, length, group, filter, static_cast<uint32_t*>(y), worker * tasks_.rows + row);
+      row += length;
     }
 
     XnorGemm gemm{};
@@ -126,15 +132,16 @@ class Call {
       const int64_t at = worker * tasks_.rows;
       gemm.signs = {row_thresholds_ + at, row_flips_ + at, row_signs_ + at};
       executor_.backend.xnor_gemm(gemm);
-      return;
+      return count;
     }
     const int64_t out = group * g_.group_filters() + filter;
     gemm.alpha = alpha + out;
-    gemm.scale = k ? row_scales : nullptr;
+    gemm.scale = window_mean_ ? row_scales : nullptr;
     gemm.y = static_cast<float*>(y) + first * g_.filters + out;
     gemm.y_stride = g_.filters;
     executor_.backend.xnor_gemm(gemm);
     if (done) (*done)(gemm.y, g_.filters, rows, out, filters);
+    return count;
   }
 
   // Where the signs of `count` pixels from column `q` of a line on go, and what they are compared with; `at`: of the worker's
@@ -157,9 +164,7 @@ class Call {
   Tasks tasks_;
   SignImage image_;
   BorderBases bases_;
-  WindowMean window_mean_;
-  bool own_k_;  // K is not simply the mean of |x|
-  float* k_;
+  std::optional<WindowMean> window_mean_;  // where K is wanted
   int64_t window_words_;
   uint32_t* windows_;  // of each worker: the runs of a chunk's pixels, where they are gathered
   const uint32_t** runs_;

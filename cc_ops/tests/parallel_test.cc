@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/items.h"
 #include "core/pool.h"
 #include "core/shared_job.h"
 #include "core/team.h"
@@ -95,6 +96,31 @@ TEST_P(ParallelTest, APhaseBeginsWhenThoseBeforeItAreDone) {
       }
     }
   }
+}
+
+TEST_P(ParallelTest, EveryItemOfAPhaseThatIsHandedOutInRanges) {
+  for (int threads : {1, 2, 3, 8}) {
+    const auto executor = Make(threads);
+    for (int64_t items : {0, 1, 2, 13, 100, 1009}) {
+      for (int64_t together : {1, 2, 7, 5000}) {
+        std::vector<std::atomic<int>> times(items);
+        const auto count = Each([&](int64_t item, int) { ++times[item]; });
+        const ParallelFor::Phase phase{items, count, together};
+        executor->RunPhases(&phase, 1);
+        EXPECT_EQ(std::vector<int>(times.begin(), times.end()), std::vector<int>(items, 1))
+            << threads << " threads, " << together << " together";
+      }
+    }
+  }
+}
+
+TEST(Items, RangesShrinkTowardsTheEnd) {
+  Items items;
+  items.Set(3, 23);
+  std::vector<int64_t> sizes;
+  EXPECT_EQ(items.Handle(6, [&](int64_t begin, int64_t end) { sizes.push_back(end - begin); }), 20);
+  EXPECT_EQ(sizes, (std::vector<int64_t>{6, 6, 4, 2, 1, 1}));
+  EXPECT_TRUE(items.AllTaken());
 }
 
 TEST_P(ParallelTest, Nested) {

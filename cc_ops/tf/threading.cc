@@ -62,10 +62,19 @@ class ExactOpenMpFor final : public ParallelFor {
   int workers() const override { return threads_.workers(); }
 
   void Run(int64_t items, Body body) const override {
-    threads_.Run(items, [&](int64_t begin, int64_t end, int worker) {
-      const ScopedDontFlushDenormal exact;
-      body(begin, end, worker);
-    });
+    const Phase phase{items, body};
+    RunPhases(&phase, 1);
+  }
+
+  void RunPhases(const Phase* phases, int count) const override {
+    for (int i = 0; i < count; ++i) {
+      const auto exactly = [&](int64_t begin, int64_t end, int worker) {
+        const ScopedDontFlushDenormal exact;
+        phases[i].body(begin, end, worker);
+      };
+      const Phase phase{phases[i].items, exactly, phases[i].together};
+      threads_.RunPhases(&phase, 1);
+    }
   }
 
  private:
