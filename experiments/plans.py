@@ -321,9 +321,10 @@ def _long() -> Experiment:
         runs += [teacher, _resnet(row, "bwn", "bwn", 3, count, f"{sgd} {_LATENTS} {start}")]
     return Experiment(
         "More epochs",
-        "ResNet-20 (n = 3) on CIFAR-10 with the best recipe of each, over a cosine of its own length. xnor: bireal_cifar "
-        "with a PReLU after each sum, Adam, rate 0.005, batches of 50. float: resnet_cifar with SGD, rate 0.1. bwn: the "
-        "same from the weights of the float network of as many epochs, with Adam, rate 0.002, for the latent kernels.",
+        "ResNet-20 (n = 3) on CIFAR-10 with the best recipe of each, over a cosine of its own length. xnor: "
+        "bireal_cifar with a PReLU after each sum, Adam, rate 0.005, batches of 50. float: resnet_cifar with SGD, rate "
+        "0.1. bwn: the same from the weights of the float network of as many epochs, with Adam, rate 0.002, for the "
+        "latent kernels.",
         "length",
         tuple(runs),
     )
