@@ -79,7 +79,7 @@ class LookupCall {
     row_strips_ = CeilDiv(g.h.out, rows_);
     column_strips_ = CeilDiv(g.w.out, columns_);
     int64_t ranges = 1;
-    if (images * row_strips_ * column_strips_ <= workers && panels >= workers && FewRows(workers)) {
+    if (images * row_strips_ * column_strips_ <= workers && images % workers && PanelsDivideBetter(panels, workers)) {
       ranges = workers;
     } else {
       row_strips_ = std::max(row_strips_, std::min(g.h.out, CeilDiv(wanted, images)));
@@ -108,8 +108,10 @@ class LookupCall {
   }
 
  private:
-  // Whether one worker would get more rows of an image than another, by an amount that counts.
-  bool FewRows(int64_t workers) const { return RoundUp(g_.h.out, workers) * 20 > g_.h.out * 21; }
+  // Whether panels of filters make fuller shares for so many workers than rows of an image do, by a twentieth at least.
+  bool PanelsDivideBetter(int64_t panels, int64_t workers) const {
+    return RoundUp(panels, workers) * g_.h.out * 21 < RoundUp(g_.h.out, workers) * panels * 20;
+  }
 
   struct Task {
     int64_t n, group, p, q, rows, columns, filter, filters;

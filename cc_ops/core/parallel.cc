@@ -56,7 +56,7 @@ void OpenMpFor::RunPhases(const Phase* phases, int count) const {
     return;
   }
   std::array<Items, kMaxPhases> items;
-  for (int i = 0; i < count; ++i) items[i].Set(0, phases[i].items);
+  for (int i = 0; i < count; ++i) items[i].Set(0, phases[i].items, team.size());
 #pragma omp parallel num_threads(team.size())
   {
     const int worker = omp_get_thread_num();

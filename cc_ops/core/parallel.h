@@ -40,7 +40,7 @@ class ParallelFor {
   struct Phase {
     int64_t items;
     Body body;
-    int64_t together = 1;  // that many at once are worth more than one at a time
+    int64_t together = 1;  // so many may be handed out at once while many are left
   };
 
   static constexpr int kMaxPhases = 4;

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/bits.h"
 #include "core/items.h"
 #include "core/parallel.h"
 #include "core/spin.h"
@@ -25,12 +26,13 @@ namespace bnn {
 class SharedJob {
  public:
   SharedJob(const ParallelFor::Phase* phases, int count, int workers) : count_(count), ranges_(std::min(workers, kMaxRanges)) {
+    const int64_t sharers = CeilDiv(workers, ranges_);
     int64_t items = 0;
     for (int p = 0; p < count; ++p) {
       phases_[p].body = &phases[p].body;
       phases_[p].together = phases[p].together;
       for (int r = 0; r < ranges_; ++r) {
-        phases_[p].ranges[r].Set(phases[p].items * r / ranges_, phases[p].items * (r + 1) / ranges_);
+        phases_[p].ranges[r].Set(phases[p].items * r / ranges_, phases[p].items * (r + 1) / ranges_, sharers);
       }
       phases_[p].finished_before = items;
       items += phases[p].items;

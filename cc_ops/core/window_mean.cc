@@ -57,7 +57,7 @@ WindowMean::WindowMean(const Executor& executor, const ConvGeometry& g, ScratchC
   for (int64_t j = 0; j < std::min(g.w.kernel, kFewTaps); ++j) outputs_[j] = g.w.Outputs(j);
   const int64_t rows = g.h.kernel > kFewTaps ? PaddedLength(g.h) * g.w.in : 0;
   const int64_t columns = g.w.kernel > kFewTaps ? PaddedLength(g.w) : 0;
-  middle_size_ = identity_ ? 0 : (whole_ ? g.h.out : 1) * g.w.in + g.w.out;
+  middle_size_ = identity_ ? 0 : RoundUp((whole_ ? g.h.out : 1) * g.w.in + g.w.out, 8);  // whole cache lines
   lines_size_ = std::max(rows, columns);
   const int64_t workers = executor.parallel.workers();
   middle_ = scratch->Take<double>(middle_size_, workers);
@@ -70,7 +70,7 @@ void WindowMean::Run(const float* a, float* k) const {
   const auto prepare = Each([&](int64_t item, int worker) { RunItem(a, item, worker); });
   const auto lines = Each(
       [&](int64_t line, int worker) { Line(a, line / g_.h.out, line % g_.h.out, 0, g_.w.out, k + line * g_.w.out, worker); });
-  const ParallelFor::Phase phases[] = {{items(), prepare}, {g_.batch * g_.groups * g_.h.out, lines}};
+  const ParallelFor::Phase phases[] = {{items(), prepare}, {g_.batch * g_.groups * g_.h.out, lines, g_.h.out}};
   executor_.parallel.RunPhases(phases, 2);
 }
 

@@ -3,12 +3,12 @@
 //
 //   K[p,q] = 1/(kh*kw) * sum_{i,j} A[p*s + i*d - top, q*s + j*d - left]
 //
-// Few taps are added one by one, for each line of outputs where it is wanted. For more, a summed-area table makes the cost
-// independent of the kernel's size. One table over the whole image would lose digits by
-// cancellation, and one infinity would spoil every window after it. So the prefix sums start anew every k taps, from both ends
-// (van Herk 1992; Gil and Werman 1993): each window is the end of one block and the start of the next, nothing is subtracted, and
-// no value outside a window reaches it. Sums are float64: a window of n values errs by at most n * 2^-53 of its sum, and rounding
-// to float32 (2^-24) is all that is left, on an image of any size.
+// Few taps are added as they are, rows first, for each line of outputs where it is wanted. For more, a summed-area table makes
+// the cost independent of the kernel's size. One table over the whole image would lose digits by cancellation, and one infinity
+// would spoil every window after it. So the prefix sums start anew every k taps, from both ends (van Herk 1992; Gil and Werman
+// 1993): each window is the end of one block and the start of the next, nothing is subtracted, and no value outside a window
+// reaches it. Sums are float64: a window of n values errs by at most n * 2^-53 of its sum, and rounding to float32 (2^-24) is all
+// that is left, on an image of any size.
 #pragma once
 
 #include <array>
@@ -39,7 +39,7 @@ class WindowMean {
   static void AddGradient(const Executor& executor, const ConvGeometry& g, const float* dk, float* da);
 
  private:
-  // Below this the taps are simply added: it vectorises, and costs less than two passes of prefix sums.
+  // So many taps are simply added: that vectorises, and costs less than two passes of prefix sums.
   static constexpr int64_t kFewTaps = 8;
 
   void AddLine(const float* a, int64_t p, int64_t q, int64_t count, float* k, double* middle) const;

@@ -13,14 +13,15 @@ namespace bnn {
 namespace {
 
 // Windows of this many bytes meet the filters at once: they stay in the first-level cache beside a panel of filters.
-constexpr int64_t kChunkBytes = 16384;
+constexpr int64_t kWindowBytes = 16384;
 constexpr int64_t kMinRows = 12, kMaxRows = 128;
 
-// Filters are split over tasks in panels of this many, the widest a backend takes at once, and rows in tiles of that many.
+// Filters are split over tasks in panels of this many, the widest a backend takes at once, and pixels in tiles of most
+// backends' height.
 constexpr int64_t kPanel = 4 * kLanes;
 constexpr int64_t kTile = 4;
 
-// The least that is worth a task, in blocks of filters times words: some microseconds.
+// What is worth a task, in pixels times blocks of filters times words: some microseconds.
 constexpr int64_t kTaskWords = 4096;
 
 // How the work is cut: tasks of a few output pixels, times groups, times ranges of filters. Neighbouring pixels are handed out
@@ -28,7 +29,7 @@ constexpr int64_t kTaskWords = 4096;
 struct Tasks {
   Tasks(const ConvGeometry& g, int64_t words, int workers) : pixels(g.pixels()) {
     const int64_t panels = CeilDiv(g.group_filters(), kPanel), blocks = CeilDiv(g.group_filters(), kLanes);
-    rows = RoundUp(std::clamp(kChunkBytes / (words * 4), kMinRows, kMaxRows), kTile);
+    rows = RoundUp(std::min(pixels, std::clamp(kWindowBytes / (words * 4), kMinRows, kMaxRows)), kTile);
     step = workers == 1 ? rows : std::min(rows, RoundUp(CeilDiv(kTaskWords, words * blocks), kTile));
     steps = CeilDiv(pixels, step);
     // Filters are split where the pixels are too few to keep all workers busy.
@@ -37,7 +38,7 @@ struct Tasks {
     filters = CeilDiv(panels, ranges) * kPanel;
     ranges = CeilDiv(g.group_filters(), filters);
     count = steps * g.groups * ranges;
-    together = rows / step;
+    together = std::min(rows / step, steps);
     rows = together * step;
   }
   int64_t pixels, rows, step, steps, together, ranges, filters, count;
@@ -62,7 +63,8 @@ class Call {
     windows_ = scratch_.Take<uint32_t>(window_words_, workers);
     runs_ = scratch_.Take<const uint32_t*>(tasks_.rows * image_.pieces(), workers);
     row_bases_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
-    row_scales_ = scratch_.Take<float>(tasks_.rows, workers);
+    row_scales_size_ = RoundUp(tasks_.rows, kLanes);  // whole cache lines
+    row_scales_ = scratch_.Take<float>(row_scales_size_, workers);
     if (!signs_) return;
     store_.emplace(g, signs_->layout, &scratch_);
     row_thresholds_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
@@ -108,7 +110,7 @@ class Call {
     uint32_t* windows = windows_ + worker * window_words_;
     const uint32_t** runs = runs_ + worker * tasks_.rows * image_.pieces();
     const int32_t** row_bases = row_bases_ + worker * tasks_.rows;
-    float* row_scales = row_scales_ + worker * tasks_.rows;
+    float* row_scales = row_scales_ + worker * row_scales_size_;
     for (int64_t row = 0; row < rows;) {
       const int64_t pixel = first + row;
       const int64_t q = pixel % g_.w.out, p = pixel / g_.w.out % g_.h.out, n = pixel / (g_.w.out * g_.h.out);
@@ -166,9 +168,10 @@ class Call {
   BorderBases bases_;
   std::optional<WindowMean> window_mean_;  // where K is wanted
   int64_t window_words_;
-  uint32_t* windows_;  // of each worker: the runs of a chunk's pixels, where they are gathered
+  uint32_t* windows_;  // of each worker: the runs of its pixels, where they are gathered
   const uint32_t** runs_;
   const int32_t** row_bases_;
+  int64_t row_scales_size_;
   float* row_scales_;
   bool packed_;  // the input is signs already
   const SignOutput* signs_;

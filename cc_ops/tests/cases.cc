@@ -115,7 +115,7 @@ std::vector<ConvGeometry> ListedShapes() {
 
   add(Shape(1, 2, 2, 4099).Kernel(3, 3, 3));   // deep
   add(Shape(1, 2, 2, 8).Kernel(1, 1, 1031));   // wide
-  add(Shape(1, 14, 14, 64).Kernel(3, 3, 70));  // several chunks, panels and tiles
+  add(Shape(1, 14, 14, 64).Kernel(3, 3, 70));  // several tasks, panels and tiles
   add(Shape(3, 16, 17, 3).Kernel(5, 5, 33).Strides(2, 2));
 
   for (const auto& [batch, channels, units] :

@@ -115,12 +115,16 @@ TEST_P(ParallelTest, EveryItemOfAPhaseThatIsHandedOutInRanges) {
 }
 
 TEST(Items, RangesShrinkTowardsTheEnd) {
-  Items items;
-  items.Set(3, 23);
-  std::vector<int64_t> sizes;
-  EXPECT_EQ(items.Handle(6, [&](int64_t begin, int64_t end) { sizes.push_back(end - begin); }), 20);
-  EXPECT_EQ(sizes, (std::vector<int64_t>{6, 6, 4, 2, 1, 1}));
-  EXPECT_TRUE(items.AllTaken());
+  const auto sizes = [](int64_t sharers) {
+    Items items;
+    items.Set(3, 23, sharers);
+    std::vector<int64_t> sizes;
+    EXPECT_EQ(items.Handle(6, [&](int64_t begin, int64_t end) { sizes.push_back(end - begin); }), 20);
+    EXPECT_TRUE(items.AllTaken());
+    return sizes;
+  };
+  EXPECT_EQ(sizes(1), (std::vector<int64_t>{6, 6, 4, 2, 1, 1}));
+  EXPECT_EQ(sizes(2), (std::vector<int64_t>{5, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1}));
 }
 
 TEST_P(ParallelTest, Nested) {
@@ -150,7 +154,7 @@ TEST_P(ParallelTest, CallersFromSeveralThreads) {
 
 TEST_P(ParallelTest, OneConvolutionFromSeveralThreads) {
   using testing::Shape;
-  const ConvGeometry g = Shape(2, 9, 8, 40).Kernel(3, 3, 70).Make();
+  const ConvGeometry g = Shape(2, 15, 14, 64).Kernel(3, 3, 130).Make();
   testing::Random random(51);
   const std::vector<float> x = random.Values(g.input_size()), w = random.Values(g.kernel_size());
   const Backend& backend = *SupportedBackends().front();

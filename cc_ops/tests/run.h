@@ -69,12 +69,21 @@ inline std::vector<float> RunSign(const Executor& executor, const ConvGeometry& 
   return y.Values();
 }
 
-// Shares items among workers as no scheduler would: last item first, one at a time, each with another worker's scratch.
+// Shares items among workers as no scheduler would: the last first, as many at once as may be, each time with another worker's
+// scratch.
 class BackwardsFor final : public ParallelFor {
  public:
   int workers() const override { return 3; }
-  void Run(int64_t items, Body body) const override {
-    for (int64_t item = items; item-- > 0;) body(item, item + 1, static_cast<int>(item * 2 % 3));
+  void Run(int64_t items, Body body) const override { RunBackwards({items, body}); }
+  void RunPhases(const Phase* phases, int count) const override { std::for_each_n(phases, count, RunBackwards); }
+
+ private:
+  static void RunBackwards(const Phase& phase) {
+    for (int64_t end = phase.items, turn = 0; end > 0; ++turn) {
+      const int64_t begin = std::max<int64_t>(0, end - phase.together);
+      phase.body(begin, end, static_cast<int>(turn * 2 % 3));
+      end = begin;
+    }
   }
 };
 

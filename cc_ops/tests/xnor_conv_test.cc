@@ -219,7 +219,7 @@ BNN_FOR_EACH_BACKEND(XnorConvTest);
 TEST(XnorConv, ScratchMemoryThatHasNoSizeIsNotTakenForLittle) {
   const ThreadFor threads(32);
   const Executor executor{*SupportedBackends().front(), threads};
-  const ConvGeometry g = Shape(1, 1, 1 << 24, 1).Kernel(9, 2, 1).Strides(1, 1 << 24).Explicit((1 << 30) - 1, 8, 0, 0).Make();
+  const ConvGeometry g = Shape(1, 1, 1 << 26, 1).Kernel(1, 9, 1).Strides(1, 1 << 26).Explicit((1 << 30) - 1, 0, 0, 0).Make();
   ASSERT_EQ(g.output_size(), 1 << 30);
   EXPECT_EQ(XnorConvScratchBytes(executor, g, {true, 1}), kEndlessScratch);
 }

@@ -1,6 +1,7 @@
 #include "tf/threading.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -67,17 +68,26 @@ class ExactOpenMpFor final : public ParallelFor {
   }
 
   void RunPhases(const Phase* phases, int count) const override {
-    for (int i = 0; i < count; ++i) {
-      const auto exactly = [&](int64_t begin, int64_t end, int worker) {
-        const ScopedDontFlushDenormal exact;
-        phases[i].body(begin, end, worker);
-      };
-      const Phase phase{phases[i].items, exactly, phases[i].together};
-      threads_.RunPhases(&phase, 1);
-    }
+    static_assert(kMaxPhases == 4);
+    std::array<Exactly, kMaxPhases> bodies{};
+    const auto exactly = [&](int i) {
+      const Phase& phase = phases[i < count ? i : 0];
+      bodies[i].body = &phase.body;
+      return Phase{phase.items, bodies[i], phase.together};
+    };
+    const Phase exact[] = {exactly(0), exactly(1), exactly(2), exactly(3)};
+    threads_.RunPhases(exact, count);
   }
 
  private:
+  struct Exactly {
+    const Body* body;
+    void operator()(int64_t begin, int64_t end, int worker) const {
+      const ScopedDontFlushDenormal exact;
+      (*body)(begin, end, worker);
+    }
+  };
+
   const OpenMpFor threads_;
 };
 
