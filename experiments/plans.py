@@ -322,9 +322,9 @@ def _long() -> Experiment:
     return Experiment(
         "More epochs",
         "ResNet-20 (n = 3) on CIFAR-10 with the best recipe of each, over a cosine of its own length. xnor: "
-        "bireal_cifar with a PReLU after each sum, Adam, rate 0.005, batches of 50. float: resnet_cifar with SGD, rate "
-        "0.1. bwn: the same from the weights of the float network of as many epochs, with Adam, rate 0.002, for the "
-        "latent kernels.",
+        "bireal_cifar with a PReLU after each sum, Adam, rate 0.005, batches of 50, mirrored images. float: "
+        "resnet_cifar with SGD, rate 0.1, mirrored and shifted images. bwn: the same from the weights of the float "
+        "network of as many epochs, with Adam, rate 0.002, for the latent kernels.",
         "length",
         tuple(runs),
     )
