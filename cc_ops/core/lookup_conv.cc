@@ -73,23 +73,23 @@ class LookupCall {
 
     const int64_t workers = executor.parallel.workers();
     const int64_t wanted = workers == 1 ? 1 : 2 * workers;
-    // As few strips as fit, for each makes the tables of its border anew; with several workers as many for each. Where rows are
-    // too few for that, workers share the filters of the same rows.
+    // As few strips as fit, for each makes the tables of its border anew; with several workers as many for each. Where filters
+    // divide better than rows, workers share the filters of the same rows.
     const int64_t images = g.batch * g.groups, panels = CeilDiv(g.group_filters(), kPanel);
     row_strips_ = CeilDiv(g.h.out, rows_);
     column_strips_ = CeilDiv(g.w.out, columns_);
-    int64_t ranges = 1;
-    if (images * row_strips_ * column_strips_ <= workers && images % workers && PanelsDivideBetter(panels, workers)) {
-      ranges = workers;
-    } else {
+    const bool by_filters =
+        images * row_strips_ * column_strips_ <= workers && images % workers && PanelsDivideBetter(panels, workers);
+    if (!by_filters) {
       row_strips_ = std::max(row_strips_, std::min(g.h.out, CeilDiv(wanted, images)));
       if (images % workers) row_strips_ = std::min(g.h.out, RoundUp(row_strips_, workers));
-      ranges = std::min(panels, CeilDiv(wanted, images * row_strips_ * column_strips_));
     }
+    const int64_t strips = images * row_strips_ * column_strips_;
+    const int64_t ranges = by_filters ? workers : std::min(panels, CeilDiv(wanted, strips));
     rows_ = CeilDiv(g.h.out, row_strips_);
     filters_ = CeilDiv(panels, ranges) * kPanel;
     ranges_ = CeilDiv(g.group_filters(), filters_);
-    tasks_ = images * row_strips_ * column_strips_ * ranges_;
+    tasks_ = strips * ranges_;
 
     table_floats_ = StripFloats(rows_, columns_);
     tables_ = scratch_.Take<float>(table_floats_, workers);
