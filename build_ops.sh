@@ -201,7 +201,7 @@ run_core_tests() {
 
 # ThreadSanitizer runs what shares work among threads: the tests named so, which hand items to threads of the standard library.
 # Without OpenMP's own loop: libgomp is not built for ThreadSanitizer, which therefore sees races where there are none.
-thread_tests='*Threads*:*Parallel*:*Team*:Pool.*:WindowMean.*:-*/openmp'
+thread_tests='*Threads*:*Parallel*:*Team*:Pool.*:SharedJob.*:Allocation.Sharing*:WindowMean.*:-*/openmp'
 
 sanitize() {
   say "AddressSanitizer, UndefinedBehaviorSanitizer"

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "core/fork.h"
 #include "core/shared_job.h"
@@ -32,13 +32,16 @@ class Pool {
   }
 
   // Asks `helpers` threads to work on `job`, as workers 1, 2, ...
-  void Offer(const std::shared_ptr<SharedJob>& job, int helpers) {
+  void Offer(SharedJob* job, int helpers) {
     int wake;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       StartThreads(helpers);
-      while (!places_.empty() && places_.front().job->Exhausted()) places_.pop_front();  // nobody came in time
-      for (int worker = 1; worker <= helpers; ++worker) places_.push_back({job, worker});
+      DropExhausted();
+      for (int worker = 1; worker <= helpers; ++worker) {
+        job->Hold();
+        places_.push_back({job, worker});
+      }
       open_places_.store(places_.size(), std::memory_order_relaxed);
       wake = std::min(helpers, sleeping_);
     }
@@ -47,9 +50,16 @@ class Pool {
 
  private:
   struct Place {
-    std::shared_ptr<SharedJob> job;
+    SharedJob* job;  // held
     int worker;
   };
+
+  // Places to which nobody came in time.
+  void DropExhausted() {
+    const auto open = std::find_if(places_.begin(), places_.end(), [](const Place& place) { return !place.job->Exhausted(); });
+    std::for_each(places_.begin(), open, [](const Place& place) { place.job->Drop(); });
+    places_.erase(places_.begin(), open);
+  }
 
   // Where the system refuses a thread, there are fewer: callers finish without.
   void StartThreads(int wanted) {
@@ -63,6 +73,7 @@ class Pool {
     for (;;) {
       const Place place = Take();
       place.job->Work(place.worker);
+      place.job->Drop();
     }
   }
 
@@ -73,7 +84,7 @@ class Pool {
     offered_.wait(lock, [this] { return !places_.empty(); });
     --sleeping_;
     const Place place = places_.front();
-    places_.pop_front();
+    places_.erase(places_.begin());
     open_places_.store(places_.size(), std::memory_order_relaxed);
     return place;
   }
@@ -81,7 +92,7 @@ class Pool {
   const int forks_ = ForkCount();
   std::mutex mutex_;
   std::condition_variable offered_;
-  std::deque<Place> places_;
+  std::vector<Place> places_;           // few; a deque would allocate now and then
   std::atomic<size_t> open_places_{0};  // what threads that are awake look at
   int threads_ = 0, sleeping_ = 0;
 };
@@ -104,10 +115,11 @@ void PoolFor::RunPhases(const Phase* phases, int count) const {
     SerialFor().RunPhases(phases, count);
     return;
   }
-  const auto job = std::make_shared<SharedJob>(phases, count, team.size());
+  SharedJob* const job = SharedJob::Begin(phases, count, team.size());
   pool->Offer(job, team.size() - 1);
   job->Work(0);
   job->Wait();
+  job->Drop();
 }
 
 }  // namespace bnn

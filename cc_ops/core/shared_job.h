@@ -1,8 +1,8 @@
 // A call whose items are handed out to whoever is free.
 //
 // The caller works too and waits only for items that others have begun: never for a pool whose threads are all busy, nor for a
-// thread that wakes up too late. Such a thread finds nothing left and may outlive the call, so a job is held by std::shared_ptr,
-// and the bodies are touched only while items are left. OpenMP can't do this: its teams meet at the end of every loop.
+// thread that wakes up too late. Such a thread finds nothing left and may outlive the call, so a job counts who holds it, and the
+// bodies are touched only while items are left. OpenMP can't do this: its teams meet at the end of every loop.
 //
 // Each worker starts in a range of its own, the same in every call, and helps in the others' when that is done: what it reads was
 // most likely written by itself, by the phase or the layer before, and lies in its own cache.
@@ -16,7 +16,6 @@
 #include <mutex>
 #include <thread>
 
-#include "core/bits.h"
 #include "core/items.h"
 #include "core/parallel.h"
 #include "core/spin.h"
@@ -25,19 +24,14 @@ namespace bnn {
 
 class SharedJob {
  public:
-  SharedJob(const ParallelFor::Phase* phases, int count, int workers) : count_(count), ranges_(std::min(workers, kMaxRanges)) {
-    const int64_t sharers = CeilDiv(workers, ranges_);
-    int64_t items = 0;
-    for (int p = 0; p < count; ++p) {
-      phases_[p].body = &phases[p].body;
-      phases_[p].together = phases[p].together;
-      for (int r = 0; r < ranges_; ++r) {
-        phases_[p].ranges[r].Set(phases[p].items * r / ranges_, phases[p].items * (r + 1) / ranges_, sharers);
-      }
-      phases_[p].finished_before = items;
-      items += phases[p].items;
-    }
-    items_ = items;
+  // A job for one call, held by the caller: one that this thread had before and that nobody holds any more, where there is one.
+  // So a call allocates nothing, unless helpers of the calls before it are late.
+  static SharedJob* Begin(const ParallelFor::Phase* phases, int count, int workers);
+
+  // Who is given the job holds it until it drops it; the last one to drop it deletes it.
+  void Hold() { holders_.fetch_add(1, std::memory_order_relaxed); }
+  void Drop() {
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
   // Handles items until none is left to begin.
@@ -72,12 +66,19 @@ class SharedJob {
  private:
   static constexpr int kMaxRanges = 8;
 
+  class OfThread;
+
   struct Phase {
     const ParallelFor::Body* body;  // the caller's
     int64_t together;
     int64_t finished_before;  // items of the phases before
     std::array<Items, kMaxRanges> ranges;
   };
+
+  SharedJob() = default;
+  ~SharedJob() = default;
+
+  void Set(const ParallelFor::Phase* phases, int count, int workers);
 
   void Finish(int64_t done) {
     if (done > 0 && finished_.fetch_add(done, std::memory_order_acq_rel) + done == items_) {
@@ -94,8 +95,9 @@ class SharedJob {
     while (!SpinUntil(done)) std::this_thread::yield();
   }
 
-  const int count_, ranges_;
-  int64_t items_;
+  std::atomic<int> holders_{1};
+  int count_ = 0, ranges_ = 0;
+  int64_t items_ = 0;
   std::array<Phase, ParallelFor::kMaxPhases> phases_;
   std::atomic<int64_t> finished_{0};
   std::mutex mutex_;

@@ -13,6 +13,7 @@
 
 #include "core/conv_grad.h"
 #include "core/packed_kernel.h"
+#include "core/pool.h"
 #include "core/sign_conv.h"
 #include "core/xnor_conv.h"
 #include "tests/sample_model.h"
@@ -93,6 +94,19 @@ TEST(Allocation, NoCallAllocates) {
                 0);
     }
   }
+}
+
+// A thousand calls on several threads make their jobs, the pool's threads and their queue once. How many jobs: one for each
+// helper that is late for a call when the next begins, and one.
+TEST(Allocation, SharingACallAllocatesNoMoreThanOnce) {
+  const PoolFor pool(3);
+  std::atomic<int64_t> done = 0;
+  const auto count = Each([&](int64_t, int) { ++done; });
+  const int64_t allocated = AllocationsOf([&] {
+    for (int i = 0; i < 1000; ++i) pool.Run(64, count);
+  });
+  EXPECT_EQ(done, 64'000);
+  EXPECT_LE(allocated, 20);
 }
 
 void CheckLaterRuns(const std::string& file, const Sizes& first, const Sizes& second) {

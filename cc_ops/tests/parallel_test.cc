@@ -12,6 +12,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -302,13 +303,59 @@ TEST(SharedJob, IsExhaustedWhenEveryItemIsBegun) {
       if (--left > 0) before_last &= !running->Exhausted();
     });
     const ParallelFor::Phase phases[] = {{first, body}, {second, body}};
-    SharedJob job(phases, 2, 2);
-    running = &job;
-    EXPECT_FALSE(job.Exhausted());
-    job.Work(0);
+    SharedJob* const job = SharedJob::Begin(phases, 2, 2);
+    running = job;
+    EXPECT_FALSE(job->Exhausted());
+    job->Work(0);
     EXPECT_TRUE(before_last);
-    EXPECT_TRUE(job.Exhausted());
+    EXPECT_TRUE(job->Exhausted());
+    job->Drop();
   }
+}
+
+TEST(SharedJob, IsUsedAgainWhenNobodyHoldsIt) {
+  const auto nothing = Each([](int64_t, int) {});
+  const ParallelFor::Phase phase{3, nothing};
+  SharedJob* const first = SharedJob::Begin(&phase, 1, 2);
+  first->Hold();  // a helper that is late
+  first->Work(0);
+  first->Drop();
+  SharedJob* const second = SharedJob::Begin(&phase, 1, 2);
+  EXPECT_NE(second, first);
+  EXPECT_TRUE(first->Exhausted());
+  EXPECT_FALSE(second->Exhausted());
+  second->Drop();
+  first->Drop();
+  SharedJob* const third = SharedJob::Begin(&phase, 1, 2);
+  EXPECT_EQ(third, first);
+  EXPECT_FALSE(third->Exhausted());
+  third->Drop();
+}
+
+// More than a thread keeps: calls go on, and each has a job of its own until it is dropped.
+TEST(SharedJob, ManyAreHeldAtOnce) {
+  const auto nothing = Each([](int64_t, int) {});
+  const ParallelFor::Phase phase{3, nothing};
+  std::set<SharedJob*> held;
+  for (int i = 0; i < 20; ++i) held.insert(SharedJob::Begin(&phase, 1, 2));
+  EXPECT_EQ(held.size(), 20u);
+  for (SharedJob* job : held) job->Drop();
+}
+
+// A helper may come after the thread whose call it was has ended.
+TEST(SharedJob, OutlivesItsThread) {
+  const auto nothing = Each([](int64_t, int) {});
+  const ParallelFor::Phase phase{3, nothing};
+  SharedJob* job = nullptr;
+  std::thread([&] {
+    job = SharedJob::Begin(&phase, 1, 2);
+    job->Hold();
+    job->Work(0);
+    job->Drop();
+  }).join();
+  EXPECT_TRUE(job->Exhausted());
+  job->Work(1);
+  job->Drop();
 }
 
 TEST(FunctionRef, CallsWhatItRefersTo) {

@@ -43,12 +43,17 @@ class TensorFlowFor final : public ParallelFor {
       SerialFor().RunPhases(phases, count);
       return;
     }
-    const auto job = std::make_shared<SharedJob>(phases, count, team);
+    SharedJob* const job = SharedJob::Begin(phases, count, team);
     for (int worker = 1; worker < team; ++worker) {
-      pool_->Schedule([job, worker] { WorkExactly(job.get(), worker); });
+      job->Hold();
+      pool_->Schedule([job, worker] {  // small enough for a std::function to hold without an allocation
+        WorkExactly(job, worker);
+        job->Drop();
+      });
     }
-    WorkExactly(job.get(), 0);
+    WorkExactly(job, 0);
     job->Wait();
+    job->Drop();
   }
 
  private:
