@@ -181,6 +181,12 @@ class TestPage:
             "| digits | 98.50 ± 0.71 (2) / (99) | – |",
         ]
 
+    def test_a_cell_that_no_training_is_to_fill_is_empty(self, results):
+        other = {"name": "other", "row": "mnist", "column": "float"}
+        describe(results, runs=[*MANIFEST["runs"], other])
+        (experiment,) = read_experiments(results)
+        assert page.table(experiment)[-1] == "| mnist | – |  |"
+
     def test_section_says_what_is_missing_and_who_reported(self, results):
         (experiment,) = read_experiments(results)
         text = page.section(experiment, "curves.png")

@@ -63,7 +63,7 @@ class Experiment:
         about: what is asked and what is alike in all trainings.
         axis: what the rows are called.
         rows, columns: in their order.
-        planned: how many trainings fill it.
+        planned: a cell for each training that fills it.
         outcomes: of those that were done.
         reference: what others report for a cell, in percent.
         source: whose figures those are.
@@ -76,7 +76,7 @@ class Experiment:
     axis: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    planned: int
+    planned: tuple[tuple[str, str], ...]
     outcomes: tuple[Outcome, ...]
     reference: Mapping[tuple[str, str], float]
     source: str
@@ -119,14 +119,15 @@ def read_experiments(path: Path) -> list[Experiment]:
 def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, float]) -> Experiment:
     runs = content["runs"]
     outcomes = [_outcome(run, path, latencies) for run in runs]
+    planned = tuple((str(run["row"]), str(run["column"])) for run in runs)
     return Experiment(
         str(content["name"]),
         str(content["title"]),
         str(content["about"]),
         str(content["axis"]),
-        tuple(dict.fromkeys(str(run["row"]) for run in runs)),
-        tuple(dict.fromkeys(str(run["column"]) for run in runs)),
-        len(runs),
+        tuple(dict.fromkeys(row for row, _ in planned)),
+        tuple(dict.fromkeys(column for _, column in planned)),
+        planned,
         tuple(outcome for outcome in outcomes if outcome),
         {(str(each["row"]), str(each["column"])): figure(each["percent"]) for each in content["reference"]},
         str(content["source"]),
@@ -163,13 +164,16 @@ def _outcome(run: Mapping[str, Any], path: Path, latencies: Mapping[str, float])
 
 
 def accuracies(experiment: Experiment) -> list[list[Cell]]:
-    """The rows of the table: its name, then for each column the mean over the seeds and what others report."""
-    found = experiment.cells()
-    places = [[(row, column) for column in experiment.columns] for row in experiment.rows]
-    return [
-        [text(line[0][0]), *(_cell(found.get(place, ()), experiment.reference.get(place)) for place in line)]
-        for line in places
-    ]
+    """The rows of the table: its name, then for each column the mean over the seeds and what others report.
+
+    A cell that no training is to fill is empty.
+    """
+    found, planned = experiment.cells(), set(experiment.planned)
+
+    def cell(place: tuple[str, str]) -> Cell:
+        return _cell(found.get(place, ()), experiment.reference.get(place)) if place in planned else Cell("", None)
+
+    return [[text(row), *(cell((row, column)) for column in experiment.columns)] for row in experiment.rows]
 
 
 def _cell(percents: Sequence[float], reference: float | None) -> Cell:
@@ -187,9 +191,9 @@ def notes(experiment: Experiment) -> str:
         found.append("± is the standard deviation over the seeds, whose number stands in brackets.")
     if experiment.reference:
         found.append(f"In brackets after a slash: what {experiment.source} reports.")
-    missing = experiment.planned - len(experiment.outcomes)
+    missing = len(experiment.planned) - len(experiment.outcomes)
     if missing:
-        found.append(f"{MISSING.text}: not run yet ({missing} of {experiment.planned} runs).")
+        found.append(f"{MISSING.text}: not run yet ({missing} of {len(experiment.planned)} runs).")
     return " ".join(found)
 
 
