@@ -1,5 +1,5 @@
 // Whole operations of core, float in and float out, kernels packed before: 3x3 layers of ResNet-18 at batch 1, of the CIFAR
-// ResNets at batch 32, and a dense layer; and packing a kernel.
+// ResNets at batch 32, and a dense layer; packing a kernel; and gradients of layers that are trained.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -11,6 +11,7 @@
 
 #include "bench/ceilings.h"
 #include "bench/report.h"
+#include "core/conv_grad.h"
 #include "core/executor.h"
 #include "core/packed_kernel.h"
 #include "core/pool.h"
@@ -109,6 +110,45 @@ void Pack(benchmark::State& state, const Backend& backend, const ConvGeometry& g
             [&] { PackKernel(executor, g, Scaling::kChannel, data.w.data(), data.bits.data(), data.alpha.data()); });
 }
 
+// Some values of the kernel's gradient, without alpha, against the definition.
+bool Right(const ConvGeometry& g, const Data& data, const std::vector<float>& dkernel) {
+  const int64_t filter = g.filters / 2;
+  std::vector<double> sums(g.kernel_size()), sizes(g.kernel_size());
+  for (int64_t out = filter; out < g.output_size(); out += g.filters) {
+    for (const reference::Tap& tap : reference::Taps(g, out)) {
+      if (tap.x < 0) continue;
+      const double product = static_cast<double>(data.x[tap.x]) * data.y[out];
+      sums[tap.w] += product;
+      sizes[tap.w] += std::fabs(product);
+    }
+  }
+  for (int64_t at = filter; at < g.kernel_size(); at += g.filters) {
+    if (!(std::fabs(dkernel[at] - sums[at]) <= 1e-5 * sizes[at])) return false;
+  }
+  return true;
+}
+
+// Of a float input: two float convolutions' worth of multiply-adds.
+void SignGrad(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
+  const PoolFor parallel(threads);
+  const Executor executor{backend, parallel};
+  Data data(executor, g, SignConvGradScratchBytes(executor, g));
+  std::mt19937 engine(2);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  for (float& value : data.y) value = uniform(engine);  // what came to the output
+  std::vector<float> dx(g.input_size()), dkernel(g.kernel_size());
+  KernelGradOptions options;
+  options.scaling = Scaling::kNone;
+  const auto run = [&] {
+    SignConvGrad(executor, g, options, data.x.data(), data.w.data(), data.y.data(), dx.data(), dkernel.data(),
+                 data.aligned_scratch);
+  };
+  run();
+  if (!Right(g, data, dkernel)) return state.SkipWithError("the result is wrong");
+  options.scaling = Scaling::kChannel;
+  Time(state, 4.0 * static_cast<double>(g.output_size() * g.run()), CeilingsOf(backend.name).fma * threads, threads, run);
+}
+
 [[maybe_unused]] const bool registered = [] {
   struct Row {
     std::string shape;
@@ -128,6 +168,20 @@ void Pack(benchmark::State& state, const Backend& backend, const ConvGeometry& g
     }
     if (g.batch == 1)
       ForBackends("PackKernel", row.shape, 1, [=](benchmark::State& state, const Backend& b) { Pack(state, b, g); });
+  }
+  const std::vector<Row> trained = {
+      {"32x14x14x256", Conv(32, 14, 256)},
+      {"128x32x32x16", Conv(128, 32, 16)},
+      {"128x8x8x64", Conv(128, 8, 64)},
+      {"dense128x3136x1024", Dense(128, 3136, 1024)},
+      {"dense32x8192x2048", Dense(32, 8192, 2048)},
+  };
+  for (const Row& row : trained) {
+    const ConvGeometry g = row.g;
+    for (int threads : {1, 2}) {
+      ForBackends("SignConvGrad", row.shape + "/threads:" + std::to_string(threads), threads,
+                  [=](benchmark::State& state, const Backend& b) { SignGrad(state, b, g, threads); });
+    }
   }
   return true;
 }();

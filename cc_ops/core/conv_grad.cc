@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -9,26 +10,29 @@
 #include "core/scratch.h"
 #include "core/sign_conv.h"
 #include "core/sign_image.h"
+#include "core/turned_kernel.h"
 #include "core/window_mean.h"
 
 namespace bnn {
 namespace {
 
-constexpr int64_t kChannelBlock = 256;  // at most: with 256 filters their products are 256 kB, and dy streams past once a tap
-constexpr int64_t kFilterBlock = 64;
+constexpr int64_t kChannelBlock = 256;   // at most: with 256 filters their products are 256 kB, and dy streams past once a tap
 constexpr int64_t kElementwise = 16384;  // values an item, where each costs an instruction or two
+constexpr int64_t kMaxChunks = 64;       // of a kernel's rows
 
 // The derivative of |u|.
 float SignOrZero(float u) { return static_cast<float>((u > 0) - (u < 0)); }
 
-float Pseudo(const PseudoGradient& gradient, float u, int64_t index) {
+// Calls f with the pseudo-gradient as a function of a value and its index: one loop for each, without a choice inside.
+template <typename F>
+void WithPseudo(const PseudoGradient& gradient, F f) {
   switch (gradient.ste) {
     case Ste::kIdentity:
-      return 1.0f;
+      return f([](float, int64_t) { return 1.0f; });
     case Ste::kClip:
-      return std::abs(u) <= 1.0f ? 1.0f : 0.0f;
+      return f([](float u, int64_t) { return std::abs(u) <= 1.0f ? 1.0f : 0.0f; });
     default:
-      return gradient.values[index];
+      return f([values = gradient.values](float, int64_t index) { return values[index]; });
   }
 }
 
@@ -63,15 +67,18 @@ class Gradients {
     const KernelLayout layout(g);
     bits_ = scratch->Take<uint32_t>(layout.total_words());
     alpha_ = scratch->Take<float>(g.filters);
-    signs_ = scratch->Take<float>(g.kernel_size());
     if (turned_) {
       const KernelLayout turned_layout(*turned_);
       turned_bits_ = scratch->Take<uint32_t>(turned_layout.total_words());
       turned_alpha_ = scratch->Take<float>(g.channels);
       scaled_dy_ = scratch->Take<float>(g.output_size());
       turned_scratch_ = scratch->Take<char>(SignConvScratchBytes(executor, *turned_));
+    } else {
+      signs_ = scratch->Take<float>(g.kernel_size());
     }
-    dalpha_ = scratch->Take<double>(g.filters);
+    chunks_ = std::min({g.run(), kMaxChunks, CeilDiv(g.kernel_size(), kElementwise)});
+    chunk_dalpha_ = scratch->Take<double>(g.filters, chunks_);
+    dalpha_ = scratch->Take<float>(g.filters);
   }
 
   const uint32_t* bits() const { return bits_; }
@@ -122,40 +129,26 @@ class Gradients {
   // Turns P into the gradient of the latent weights, in place.
   void KernelGradient(const KernelGradOptions& options, const float* kernel, float* dkernel) const {
     const bool through_alpha = options.scale_gradient && options.scaling != Scaling::kNone;
-    const int64_t blocks = CeilDiv(g_.filters, kFilterBlock);
-    if (through_alpha) {
-      executor_.parallel.Run(blocks, [&](int64_t begin, int64_t end, int) {
-        const int64_t first = begin * kFilterBlock, last = std::min(g_.filters, end * kFilterBlock);
-        std::fill(dalpha_ + first, dalpha_ + last, 0.0);
-        for (int64_t k = 0; k < g_.run(); ++k) {
-          for (int64_t o = first; o < last; ++o) dalpha_[o] += Sign(kernel[k * g_.filters + o]) * dkernel[k * g_.filters + o];
+    std::fill_n(dalpha_, g_.filters, 0.0f);
+    if (through_alpha) AlphaGradient(options.scaling, kernel, dkernel);
+    WithPseudo(options.kernel, [&](auto pseudo) {
+      ForChunks([&](int64_t, int64_t first, int64_t last) {
+        for (int64_t row = first * g_.filters; row < last * g_.filters; row += g_.filters) {
+          for (int64_t o = 0; o < g_.filters; ++o) {
+            const float w = kernel[row + o];
+            dkernel[row + o] = alpha_[o] * dkernel[row + o] * pseudo(w, row + o) + SignOrZero(w) * dalpha_[o];
+          }
         }
       });
-      if (options.scaling == Scaling::kTensor) {
-        double sum = 0;
-        for (int64_t o = 0; o < g_.filters; ++o) sum += dalpha_[o];
-        std::fill_n(dalpha_, g_.filters, sum);
-      }
-    }
-    const double shared = static_cast<double>(options.scaling == Scaling::kTensor ? g_.kernel_size() : g_.run());
-    executor_.parallel.Run(blocks, [&](int64_t begin, int64_t end, int) {
-      const int64_t first = begin * kFilterBlock, last = std::min(g_.filters, end * kFilterBlock);
-      for (int64_t k = 0; k < g_.run(); ++k) {
-        for (int64_t o = first; o < last; ++o) {
-          const int64_t at = k * g_.filters + o;
-          float gradient = alpha_[o] * dkernel[at] * Pseudo(options.kernel, kernel[at], at);
-          if (through_alpha) gradient += SignOrZero(kernel[at]) * static_cast<float>(dalpha_[o] / shared);
-          dkernel[at] = gradient;
-        }
-      }
     });
   }
 
   // dinput = convT(dy * alpha, signs). At stride 1 that is itself a convolution with binary weights, the kernel turned by 180
   // degrees and its channels and filters exchanged, and takes the fast way; else a product a tap.
-  void SpreadToInput(const float* kernel, const float* dy, float* dinput) {
+  void SpreadToInput(const float* dy, float* dinput) {
     if (turned_) {
-      TurnKernel(kernel);
+      TurnKernel(executor_, g_, bits_, turned_bits_);
+      std::fill_n(turned_alpha_, g_.channels, 1.0f);
       ScaleByAlpha(dy);
       SignConv(executor_, *turned_, scaled_dy_, turned_bits_, turned_alpha_, dinput, turned_scratch_);
     } else {
@@ -176,22 +169,6 @@ class Gradients {
       axis->after = (axis->kernel - 1) * axis->dilation - axis->after;
     }
     return turned;
-  }
-
-  // signs_[tap, turned][filter of the group][channel] of the latent weights, packed.
-  void TurnKernel(const float* kernel) {
-    const int64_t channels = g_.group_channels(), filters = g_.group_filters();
-    executor_.parallel.Run(g_.taps() * g_.groups, [&](int64_t begin, int64_t end, int) {
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t tap = item / g_.groups, group = item % g_.groups;
-        const float* from = kernel + (g_.taps() - 1 - tap) * channels * g_.filters + group * filters;
-        float* to = signs_ + tap * filters * g_.channels + group * channels;
-        for (int64_t c = 0; c < channels; ++c) {
-          for (int64_t f = 0; f < filters; ++f) to[f * g_.channels + c] = from[c * g_.filters + f];
-        }
-      }
-    });
-    PackKernel(executor_, *turned_, Scaling::kNone, signs_, turned_bits_, turned_alpha_);
   }
 
   void ScaleByAlpha(const float* dy) {
@@ -248,6 +225,32 @@ class Gradients {
     }
   }
 
+  // Calls f(chunk, first, last) for chunks of the kernel's rows, which are the same for any number of threads.
+  template <typename F>
+  void ForChunks(F f) const {
+    executor_.parallel.Run(chunks_, [&](int64_t begin, int64_t end, int) {
+      for (int64_t chunk = begin; chunk < end; ++chunk) f(chunk, chunk * g_.run() / chunks_, (chunk + 1) * g_.run() / chunks_);
+    });
+  }
+
+  // dalpha_[o] = what reaches alpha, for each of the weights whose mean it is.
+  void AlphaGradient(Scaling scaling, const float* kernel, const float* dkernel) const {
+    ForChunks([&](int64_t chunk, int64_t first, int64_t last) {
+      double* sums = chunk_dalpha_ + chunk * g_.filters;
+      std::fill_n(sums, g_.filters, 0.0);
+      for (int64_t at = first * g_.filters; at < last * g_.filters; at += g_.filters) {
+        for (int64_t o = 0; o < g_.filters; ++o) sums[o] += Sign(kernel[at + o]) * dkernel[at + o];
+      }
+    });
+    double* sums = chunk_dalpha_;
+    for (int64_t chunk = 1; chunk < chunks_; ++chunk) {
+      for (int64_t o = 0; o < g_.filters; ++o) sums[o] += sums[chunk * g_.filters + o];
+    }
+    if (scaling == Scaling::kTensor) std::fill_n(sums, g_.filters, std::accumulate(sums, sums + g_.filters, 0.0));
+    const double shared = static_cast<double>(scaling == Scaling::kTensor ? g_.kernel_size() : g_.run());
+    for (int64_t o = 0; o < g_.filters; ++o) dalpha_[o] = static_cast<float>(sums[o] / shared);
+  }
+
   // signs_[group][tap][filter][channel] = alpha * sign(w)
   void TransposeSigns() {
     const KernelLayout layout(g_);
@@ -270,8 +273,10 @@ class Gradients {
   const std::optional<ConvGeometry> turned_;
   uint32_t* bits_;
   float* alpha_;
-  float* signs_;
-  double* dalpha_;
+  float* signs_ = nullptr;  // where nothing is turned
+  int64_t chunks_;
+  double* chunk_dalpha_;
+  float* dalpha_;
   uint32_t* turned_bits_ = nullptr;
   float* turned_alpha_ = nullptr;  // 1: alpha belongs to what are now the inputs
   float* scaled_dy_ = nullptr;
@@ -312,7 +317,7 @@ class XnorCall {
     }
     gradients_.CorrelateInput(signs_, static_cast<float>(xnor_.pad_value), gradient, dkernel);
     gradients_.KernelGradient(options, kernel, dkernel);
-    gradients_.SpreadToInput(kernel, gradient, dx);
+    gradients_.SpreadToInput(gradient, dx);
     Finish(input, x, dx);
   }
 
@@ -347,12 +352,17 @@ class XnorCall {
   }
 
   void Finish(const PseudoGradient& input, const float* x, float* dx) const {
+    WithPseudo(input, [&](auto pseudo) { FinishWith(pseudo, x, dx); });
+  }
+
+  template <typename Pseudo>
+  void FinishWith(Pseudo pseudo, const float* x, float* dx) const {
     const int64_t plane = g_.h.in * g_.w.in, channels = g_.group_channels();
     executor_.parallel.Run(g_.batch * g_.h.in, [&](int64_t begin, int64_t end, int) {
       for (int64_t pixel = begin * g_.w.in; pixel < end * g_.w.in; ++pixel) {
         for (int64_t group = 0; group < g_.groups; ++group) {
           const int64_t first = pixel * g_.channels + group * channels;
-          for (int64_t i = first; i < first + channels; ++i) dx[i] *= Pseudo(input, x[i], i);
+          for (int64_t i = first; i < first + channels; ++i) dx[i] *= pseudo(x[i], i);
           if (!xnor_.input_scaling) continue;
           const float dmean = dmean_[(pixel / plane * g_.groups + group) * plane + pixel % plane] / static_cast<float>(channels);
           for (int64_t i = first; i < first + channels; ++i) dx[i] += SignOrZero(x[i]) * dmean;
@@ -396,7 +406,7 @@ void SignConvGrad(const Executor& executor, const ConvGeometry& g, const KernelG
   gradients.Pack(options.scaling, kernel);
   gradients.CorrelateInput(x, 0.0f, dy, dkernel);
   gradients.KernelGradient(options, kernel, dkernel);
-  gradients.SpreadToInput(kernel, dy, dx);
+  gradients.SpreadToInput(dy, dx);
 }
 
 int64_t XnorConvGradScratchBytes(const Executor& executor, const ConvGeometry& g, const XnorOptions& xnor) {

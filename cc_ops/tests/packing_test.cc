@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "core/packed_kernel.h"
 #include "core/reference.h"
+#include "core/turned_kernel.h"
 #include "tests/cases.h"
 #include "tests/compare.h"
 #include "tests/run.h"
@@ -60,6 +62,40 @@ TEST_P(PackKernelTest, UnpackingIsTheInverse) {
 // Backends add 32 weights in float32 (31 roundings, all terms positive), then go on in float64; the quotient and, for "tensor",
 // the mean of the filters' means are rounded once more each.
 constexpr double kAlphaError = 34 * kRounding;
+
+// Turned on floats, then packed: the same bits, whoever turns which part, and nothing in the bits between.
+TEST_P(PackKernelTest, TurnedOnBits) {
+  Random random(6);
+  const ThreadFor three(3);
+  std::vector<ConvGeometry> shapes = ListedShapes();
+  for (const ConvGeometry& g : RandomShapes(60, 300000, &random)) shapes.push_back(g);
+  for (const ConvGeometry& g : shapes) {
+    ConvGeometry exchanged = g;
+    std::swap(exchanged.channels, exchanged.filters);
+    const int64_t channels = g.group_channels(), filters = g.group_filters(), taps = g.taps();
+    const std::vector<float> w = random.Values(g.kernel_size());
+    std::vector<float> turned(w.size());
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      for (int64_t c = 0; c < channels; ++c) {
+        for (int64_t f = 0; f < g.filters; ++f) {
+          const int64_t group = f / filters;
+          turned[((taps - 1 - tap) * filters + f % filters) * g.channels + group * channels + c] =
+              w[(tap * channels + c) * g.filters + f];
+        }
+      }
+    }
+    const std::vector<uint32_t> expected = ExpectedBits(exchanged, turned), packed = ExpectedBits(g, w);
+    const std::vector<int64_t> shape = {static_cast<int64_t>(expected.size())};
+    for (const ParallelFor* parallel : {static_cast<const ParallelFor*>(&kSerial), static_cast<const ParallelFor*>(&three)}) {
+      for (Guard guard : {Guard::kAfter, Guard::kBefore}) {
+        const Guarded<uint32_t> bits(packed, guard);
+        Guarded<uint32_t> to(static_cast<int64_t>(expected.size()), guard);
+        TurnKernel({backend(), *parallel}, g, bits.data(), to.data());
+        ASSERT_TRUE(Identical(Where(Describe(g)), shape, to.Values(), expected));
+      }
+    }
+  }
+}
 
 TEST_P(PackKernelTest, AlphaAgreesWithFloat64) {
   Random random(3);
