@@ -63,7 +63,7 @@ class Experiment:
         about: what is asked and what is alike in all trainings.
         axis: what the rows are called.
         rows, columns: in their order.
-        planned: a cell for each training that fills it.
+        wanted: a cell for each training that is to fill it.
         outcomes: of those that were done.
         reference: what others report for a cell, in percent.
         source: whose figures those are.
@@ -76,11 +76,16 @@ class Experiment:
     axis: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    planned: tuple[tuple[str, str], ...]
+    wanted: tuple[tuple[str, str], ...]
     outcomes: tuple[Outcome, ...]
     reference: Mapping[tuple[str, str], float]
     source: str
     costs: bool
+
+    @property
+    def planned(self) -> int:
+        """How many trainings are to fill it."""
+        return len(self.wanted)
 
     @property
     def shown(self) -> str:
@@ -119,15 +124,15 @@ def read_experiments(path: Path) -> list[Experiment]:
 def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, float]) -> Experiment:
     runs = content["runs"]
     outcomes = [_outcome(run, path, latencies) for run in runs]
-    planned = tuple((str(run["row"]), str(run["column"])) for run in runs)
+    wanted = tuple((str(run["row"]), str(run["column"])) for run in runs)
     return Experiment(
         str(content["name"]),
         str(content["title"]),
         str(content["about"]),
         str(content["axis"]),
-        tuple(dict.fromkeys(row for row, _ in planned)),
-        tuple(dict.fromkeys(column for _, column in planned)),
-        planned,
+        tuple(dict.fromkeys(row for row, _ in wanted)),
+        tuple(dict.fromkeys(column for _, column in wanted)),
+        wanted,
         tuple(outcome for outcome in outcomes if outcome),
         {(str(each["row"]), str(each["column"])): figure(each["percent"]) for each in content["reference"]},
         str(content["source"]),
@@ -168,10 +173,10 @@ def accuracies(experiment: Experiment) -> list[list[Cell]]:
 
     A cell that no training is to fill is empty.
     """
-    found, planned = experiment.cells(), set(experiment.planned)
+    found, wanted = experiment.cells(), set(experiment.wanted)
 
     def cell(place: tuple[str, str]) -> Cell:
-        return _cell(found.get(place, ()), experiment.reference.get(place)) if place in planned else Cell("", None)
+        return _cell(found.get(place, ()), experiment.reference.get(place)) if place in wanted else Cell("", None)
 
     return [[text(row), *(cell((row, column)) for column in experiment.columns)] for row in experiment.rows]
 
@@ -191,9 +196,9 @@ def notes(experiment: Experiment) -> str:
         found.append("± is the standard deviation over the seeds, whose number stands in brackets.")
     if experiment.reference:
         found.append(f"In brackets after a slash: what {experiment.source} reports.")
-    missing = len(experiment.planned) - len(experiment.outcomes)
+    missing = experiment.planned - len(experiment.outcomes)
     if missing:
-        found.append(f"{MISSING.text}: not run yet ({missing} of {len(experiment.planned)} runs).")
+        found.append(f"{MISSING.text}: not run yet ({missing} of {experiment.planned} runs).")
     return " ".join(found)
 
 

@@ -2,6 +2,7 @@
 // ResNets at batch 32, and a dense layer; packing a kernel; and gradients of layers that are trained.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -110,25 +111,52 @@ void Pack(benchmark::State& state, const Backend& backend, const ConvGeometry& g
             [&] { PackKernel(executor, g, Scaling::kChannel, data.w.data(), data.bits.data(), data.alpha.data()); });
 }
 
-// Some values of the kernel's gradient, without alpha, against the definition.
-bool Right(const ConvGeometry& g, const Data& data, const std::vector<float>& dkernel) {
+// A value and what its rounding errors are relative to.
+struct Sum {
+  void Add(double term) {
+    value += term;
+    size += std::fabs(term);
+  }
+  bool Agrees(float other) const { return std::fabs(other - value) <= 1e-5 * size; }
+  double value = 0, size = 0;
+};
+
+// The gradients of one filter and of the first pixel, of a kernel whose scale is a mean over each filter; `y` came to the output.
+bool Right(const ConvGeometry& g, const Data& data, const std::vector<float>& dx, const std::vector<float>& dkernel) {
   const int64_t filter = g.filters / 2;
-  std::vector<double> sums(g.kernel_size()), sizes(g.kernel_size());
+  std::vector<Sum> products(g.kernel_size());
   for (int64_t out = filter; out < g.output_size(); out += g.filters) {
     for (const reference::Tap& tap : reference::Taps(g, out)) {
-      if (tap.x < 0) continue;
-      const double product = static_cast<double>(data.x[tap.x]) * data.y[out];
-      sums[tap.w] += product;
-      sizes[tap.w] += std::fabs(product);
+      if (tap.x >= 0) products[tap.w].Add(static_cast<double>(data.x[tap.x]) * data.y[out]);
     }
   }
+  Sum through_alpha;
   for (int64_t at = filter; at < g.kernel_size(); at += g.filters) {
-    if (!(std::fabs(dkernel[at] - sums[at]) <= 1e-5 * sizes[at])) return false;
+    through_alpha.value += reference::Sign(data.w[at]) * products[at].value / static_cast<double>(g.run());
+    through_alpha.size += products[at].size / static_cast<double>(g.run());
+  }
+  for (int64_t at = filter; at < g.kernel_size(); at += g.filters) {
+    const Sum expected = {data.alpha[filter] * products[at].value + reference::Sign(data.w[at]) * through_alpha.value,
+                          data.alpha[filter] * products[at].size + through_alpha.size};
+    if (!expected.Agrees(dkernel[at])) return false;
+  }
+
+  std::vector<Sum> inputs(g.channels);
+  for (int64_t p = 0; p < std::min(g.h.out, g.h.kernel); ++p) {
+    for (int64_t out = p * g.w.out * g.filters; out < (p * g.w.out + std::min(g.w.out, g.w.kernel)) * g.filters; ++out) {
+      for (const reference::Tap& tap : reference::Taps(g, out)) {
+        if (tap.x < 0 || tap.x >= g.channels) continue;
+        inputs[tap.x].Add(static_cast<double>(data.y[out]) * data.alpha[out % g.filters] * reference::Sign(data.w[tap.w]));
+      }
+    }
+  }
+  for (int64_t c = 0; c < g.channels; ++c) {
+    if (!inputs[c].Agrees(dx[c])) return false;
   }
   return true;
 }
 
-// Of a float input: two float convolutions' worth of multiply-adds.
+// Of a float input: two float convolutions' worth of multiply-adds, counted with those that meet the padding.
 void SignGrad(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
   const PoolFor parallel(threads);
   const Executor executor{backend, parallel};
@@ -137,15 +165,11 @@ void SignGrad(benchmark::State& state, const Backend& backend, const ConvGeometr
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   for (float& value : data.y) value = uniform(engine);  // what came to the output
   std::vector<float> dx(g.input_size()), dkernel(g.kernel_size());
-  KernelGradOptions options;
-  options.scaling = Scaling::kNone;
   const auto run = [&] {
-    SignConvGrad(executor, g, options, data.x.data(), data.w.data(), data.y.data(), dx.data(), dkernel.data(),
-                 data.aligned_scratch);
+    SignConvGrad(executor, g, {}, data.x.data(), data.w.data(), data.y.data(), dx.data(), dkernel.data(), data.aligned_scratch);
   };
   run();
-  if (!Right(g, data, dkernel)) return state.SkipWithError("the result is wrong");
-  options.scaling = Scaling::kChannel;
+  if (!Right(g, data, dx, dkernel)) return state.SkipWithError("the result is wrong");
   Time(state, 4.0 * static_cast<double>(g.output_size() * g.run()), CeilingsOf(backend.name).fma * threads, threads, run);
 }
 

@@ -8,13 +8,22 @@ namespace bnn {
 class SharedJob::OfThread {
  public:
   ~OfThread() {
+    ended_ = true;
     for (SharedJob* job : jobs_) {
       if (job) job->Drop();
     }
   }
 
-  // One that only this thread holds; null where all are still in use.
-  SharedJob* Free() {
+  // One that only this thread holds; null where all are still in use, and where the thread ends: what is destroyed later than
+  // this, as static objects are, may run a model once more.
+  static SharedJob* Free() {
+    if (ended_) return nullptr;
+    thread_local OfThread jobs;
+    return jobs.Find();
+  }
+
+ private:
+  SharedJob* Find() {
     for (SharedJob*& job : jobs_) {
       if (job == nullptr) job = new SharedJob;
       // Acquires what others did with it before they dropped it.
@@ -23,13 +32,14 @@ class SharedJob::OfThread {
     return nullptr;
   }
 
- private:
+  static thread_local bool ended_;  // without a destructor: there to the last
   std::array<SharedJob*, 4> jobs_{};
 };
 
+thread_local bool SharedJob::OfThread::ended_ = false;
+
 SharedJob* SharedJob::Begin(const ParallelFor::Phase* phases, int count, int workers) {
-  thread_local OfThread jobs;
-  SharedJob* job = jobs.Free();
+  SharedJob* job = OfThread::Free();
   if (job) {
     job->Hold();
   } else {

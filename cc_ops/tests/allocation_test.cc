@@ -37,6 +37,14 @@ NOINLINE void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
   return std::malloc(size ? size : 1);
 }
+NOINLINE void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const auto align = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(align, (size + align) / align * align)) return memory;
+  throw std::bad_alloc();
+}
+NOINLINE void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+NOINLINE void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 NOINLINE void operator delete(void* memory) noexcept { std::free(memory); }
 NOINLINE void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
@@ -58,6 +66,8 @@ int64_t AllocationsOf(Call call) {
 
 TEST(Allocation, TheCounterCounts) {
   EXPECT_EQ(AllocationsOf([] { ::operator delete(::operator new(8)); }), 1);
+  constexpr std::align_val_t line{64};
+  EXPECT_EQ(AllocationsOf([] { ::operator delete(::operator new(8, line), line); }), 1);
   EXPECT_EQ(AllocationsOf([] {}), 0);
 }
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/reference.h"
@@ -117,7 +118,8 @@ std::vector<int64_t> Choose(int64_t count, int64_t wanted, Random* random) {
   return chosen;
 }
 
-Problem Solve(const ConvGeometry& g, const Options& options, Random* random) {
+// `at_w`: for which weights; empty for as many as are affordable.
+Problem Solve(const ConvGeometry& g, const Options& options, Random* random, std::vector<int64_t> at_w = {}) {
   Problem problem;
   problem.g = g;
   problem.options = options;
@@ -137,7 +139,7 @@ Problem Solve(const ConvGeometry& g, const Options& options, Random* random) {
   // A derivative costs a whole convolution.
   const int64_t affordable = 150000 / std::max<int64_t>(1, g.output_size() * g.run());
   problem.at_x = Choose(g.input_size(), std::max<int64_t>(3, affordable), random);
-  problem.at_w = Choose(g.kernel_size(), std::max<int64_t>(3, affordable), random);
+  problem.at_w = at_w.empty() ? Choose(g.kernel_size(), std::max<int64_t>(3, affordable), random) : std::move(at_w);
   std::vector<Dual> x = Variables(problem.x, options.input_ste, problem.x_pseudo);
   std::vector<Dual> w = Variables(problem.w, options.kernel.kernel.ste, problem.w_pseudo);
   const auto differentiate = [&](const std::vector<int64_t>& at, std::vector<Dual>* u, std::vector<double>* d,
@@ -179,6 +181,18 @@ const std::vector<Problem>& ProblemsOverShapes() {
     std::vector<Problem> solved;
     for (const ConvGeometry& g : shapes) {
       for (bool binary_input : {false, true}) solved.push_back(Solve(g, RandomOptions(binary_input, &random), &random));
+    }
+    // A kernel whose rows are worked on in three chunks of a hundred: a weight of every tenth row, the first of each chunk among
+    // them.
+    const ConvGeometry large = Shape(1, 1, 1, 300).Kernel(1, 1, 130).Make();
+    std::vector<int64_t> at_w;
+    for (int64_t row = 0; row < large.run(); row += 10) at_w.push_back(row * large.filters + row % large.filters);
+    for (Scaling scaling : {Scaling::kChannel, Scaling::kTensor}) {
+      Options options;
+      options.binary_input = false;
+      options.kernel.scaling = scaling;
+      options.kernel.kernel.ste = Ste::kClip;
+      solved.push_back(Solve(large, options, &random, at_w));
     }
     return solved;
   }();
@@ -295,12 +309,14 @@ TEST_P(ConvGradTest, ThreadsChangeNoBit) {
       Problem problem;
       problem.g = g;
       problem.options = RandomOptions(binary_input, &random);
+      if (g.run() > 500) problem.options.kernel = {};  // through alpha, which is summed in several chunks there
       problem.x = random.Values(g.input_size());
       problem.w = random.Values(g.kernel_size());
       problem.dy = random.Values(g.output_size());
       problem.x_pseudo = random.Values(g.input_size());
       problem.w_pseudo = random.Values(g.kernel_size());
       const Gradients serial = RunGradients({backend(), kSerial}, problem, Guard::kAfter);
+      for (float value : serial.dw) ASSERT_TRUE(std::isfinite(value)) << Where(problem.Describe());
       for (const ParallelFor* parallel : {static_cast<const ParallelFor*>(&two), static_cast<const ParallelFor*>(&three),
                                           static_cast<const ParallelFor*>(&backwards)}) {
         const Gradients other = RunGradients({backend(), *parallel}, problem, Guard::kAfter);

@@ -59,10 +59,6 @@ TEST_P(PackKernelTest, UnpackingIsTheInverse) {
   }
 }
 
-// Backends add 32 weights in float32 (31 roundings, all terms positive), then go on in float64; the quotient and, for "tensor",
-// the mean of the filters' means are rounded once more each.
-constexpr double kAlphaError = 34 * kRounding;
-
 // Turned on floats, then packed: the same bits, whoever turns which part, and nothing in the bits between.
 TEST_P(PackKernelTest, TurnedOnBits) {
   Random random(6);
@@ -96,6 +92,10 @@ TEST_P(PackKernelTest, TurnedOnBits) {
     }
   }
 }
+
+// Backends add 32 weights in float32 (31 roundings, all terms positive), then go on in float64; the quotient and, for "tensor",
+// the mean of the filters' means are rounded once more each.
+constexpr double kAlphaError = 34 * kRounding;
 
 TEST_P(PackKernelTest, AlphaAgreesWithFloat64) {
   Random random(3);

@@ -313,23 +313,51 @@ TEST(SharedJob, IsExhaustedWhenEveryItemIsBegun) {
   }
 }
 
+// In a thread of its own, which keeps no job yet.
 TEST(SharedJob, IsUsedAgainWhenNobodyHoldsIt) {
   const auto nothing = Each([](int64_t, int) {});
   const ParallelFor::Phase phase{3, nothing};
-  SharedJob* const first = SharedJob::Begin(&phase, 1, 2);
-  first->Hold();  // a helper that is late
-  first->Work(0);
-  first->Drop();
-  SharedJob* const second = SharedJob::Begin(&phase, 1, 2);
-  EXPECT_NE(second, first);
-  EXPECT_TRUE(first->Exhausted());
-  EXPECT_FALSE(second->Exhausted());
-  second->Drop();
-  first->Drop();
-  SharedJob* const third = SharedJob::Begin(&phase, 1, 2);
-  EXPECT_EQ(third, first);
-  EXPECT_FALSE(third->Exhausted());
-  third->Drop();
+  std::thread([&] {
+    SharedJob* const first = SharedJob::Begin(&phase, 1, 2);
+    first->Hold();  // a helper that is late
+    first->Work(0);
+    first->Drop();
+    SharedJob* const second = SharedJob::Begin(&phase, 1, 2);
+    EXPECT_NE(second, first);
+    EXPECT_TRUE(first->Exhausted());
+    EXPECT_FALSE(second->Exhausted());
+    second->Drop();
+    first->Drop();
+    SharedJob* const third = SharedJob::Begin(&phase, 1, 2);
+    EXPECT_EQ(third, first);
+    EXPECT_FALSE(third->Exhausted());
+    third->Drop();
+  }).join();
+}
+
+// As a static object might whose destructor runs a model: those of a thread go in the reverse order of their making.
+TEST(SharedJob, ThereIsOneWhenTheThreadHasDestroyedItsOwn) {
+  static const auto nothing = Each([](int64_t, int) {});
+  static const auto run = [] {
+    const ParallelFor::Phase phase{3, nothing};
+    SharedJob* const job = SharedJob::Begin(&phase, 1, 2);
+    job->Work(0);
+    job->Wait();
+    job->Drop();
+  };
+  static bool ran = false;
+  struct AtTheEnd {
+    ~AtTheEnd() {
+      run();
+      ran = true;
+    }
+  };
+  std::thread([] {
+    thread_local AtTheEnd first_made;
+    static_cast<void>(&first_made);
+    run();
+  }).join();
+  EXPECT_TRUE(ran);
 }
 
 // More than a thread keeps: calls go on, and each has a job of its own until it is dropped.

@@ -46,7 +46,7 @@ class TensorFlowFor final : public ParallelFor {
     SharedJob* const job = SharedJob::Begin(phases, count, team);
     for (int worker = 1; worker < team; ++worker) {
       job->Hold();
-      pool_->Schedule([job, worker] {  // small enough for a std::function to hold without an allocation
+      pool_->Schedule([job, worker] {  // small enough for a std::function; what the pool itself allocates is TensorFlow's
         WorkExactly(job, worker);
         job->Drop();
       });
