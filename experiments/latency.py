@@ -30,13 +30,15 @@ def measure(wanted: Iterable[Run], runs: Path) -> dict[str, Any]:
         "cpu", "date", "rounds", and "seconds": the median of each network, by the name of its run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        packed = {}
+        random = np.random.default_rng(0)
+        packed, images = {}, {}
         for run in wanted:
             if (runs / run.name / LAST).exists():
-                path = bnn_tf.pack(load_model(runs / run.name / LAST), Path(folder) / f"{run.name}.bnn").path
+                model = load_model(runs / run.name / LAST)
+                path = bnn_tf.pack(model, Path(folder) / f"{run.name}.bnn").path
                 packed[run.name] = PackedModel(path, threads=1)
-        random = np.random.default_rng(0)
-        images = {name: random.random((1, *model.input_shape[1:]), np.float32) for name, model in packed.items()}
+                # The size that it was trained with: a packed network may take any.
+                images[run.name] = random.random((1, *model.input_shape[1:]), np.float32)
         times: dict[str, list[float]] = {name: [] for name in packed}
         for _ in range(_ROUNDS):
             for name, model in packed.items():

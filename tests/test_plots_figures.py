@@ -86,6 +86,13 @@ class TestTradeOff:
         (axes,) = is_sound(plots.trade_off(few), panels=1)
         assert below(axes) == ["Pareto front", *few]
 
+    def test_many(self):
+        """Only the networks of the front are named beside their points; the legend names all, and ticks don't meet."""
+        many = {f"network {i}": {"accuracy": (i * 7 % 20) / 20, "packed_bytes": 2000 * 2**i} for i in range(20)}
+        (axes,) = is_sound(plots.trade_off(many), panels=1)
+        assert [text.get_text() for text in axes.texts] == [f"network {i}" for i in (0, 1, 2, 5, 8, 11, 14, 17)]
+        assert below(axes) == ["Pareto front", *many]
+
     def test_front(self):
         assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.5), (1, 0.4), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]
 

@@ -75,6 +75,9 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
     return figure
 
 
+# More labels beside points than these write over each other; the legend names the others.
+_MOST_LABELS = 12
+
 # What accuracy is set against: the figure, its axis, and what makes the axis' unit of it.
 _COSTS = {
     "packed_bytes": ("packed size, bytes", 1.0),
@@ -86,6 +89,7 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
     """Accuracy against packed size, and against the time an image takes; both axes of cost are logarithmic.
 
     A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
+    Where there are more than twelve networks, those of the front alone have their labels beside them.
 
     Args:
         networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
@@ -140,21 +144,26 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         if own:
             axes.plot(*zip(*own, strict=True), label=plain(group), **series(index, 8, "none"))
     for name, place in points.items():
+        if len(points) > _MOST_LABELS and place not in front:
+            continue
         height = -11 if _is_below(place, list(points.values())) else 5
         axes.annotate(plain(name), place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value) if factor == 1 else f"{value:g}"))
-    # Less than a decade needs more ticks to show where one is.
-    costs = [cost for cost, _ in points.values()]
-    narrow = max(costs) < 8 * min(costs)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8) if narrow else (1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks([cost for cost, _ in points.values()])))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
+
+
+def _ticks(costs: list[float]) -> tuple[float, ...]:
+    """Where ticks are in a decade: less than one needs more to show where one is, and in many there is no room."""
+    width = max(costs) / min(costs)
+    return (1, 1.5, 2, 3, 4, 6, 8) if width < 8 else (1, 2, 5) if width < 200 else (1,)
 
 
 def _is_below(place: tuple[float, float], places: list[tuple[float, float]]) -> bool:
