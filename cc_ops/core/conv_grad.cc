@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "core/packed_kernel.h"
+#include "core/relaid_kernel.h"
 #include "core/scratch.h"
 #include "core/sign_conv.h"
 #include "core/sign_image.h"
-#include "core/turned_kernel.h"
 #include "core/window_mean.h"
 
 namespace bnn {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/packed_kernel.h"
+#include "core/relaid_kernel.h"
 #include "core/scratch.h"
 
 namespace bnn {
@@ -59,8 +60,13 @@ class Strip {
 class LookupCall {
  public:
   LookupCall(const Executor& executor, const ConvGeometry& g, void* memory)
-      : executor_(executor), g_(g), scratch_(memory), layout_(g) {
-    const int64_t channels = g.group_channels();
+      : executor_(executor),
+        g_(g),
+        scratch_(memory),
+        layout_(g),
+        channels_(RoundUp(g.group_channels(), kQuad)),
+        words_(WordsFor(g.taps() * channels_)) {
+    const int64_t channels = channels_;
     // Words must not straddle chunks.
     chunk_ = channels % kWordBits == 0 ? std::min(channels, kChunkChannels) : channels;
     pixel_floats_ = TableFloats(chunk_);
@@ -94,14 +100,19 @@ class LookupCall {
     table_floats_ = StripFloats(rows_, columns_);
     tables_ = scratch_.Take<float>(table_floats_, workers);
     row_tables_ = scratch_.Take<const float*>(rows_ * columns_, workers);
-    chunk_words_ = channels % kWordBits == 0 ? g.taps() * (chunk_ / kWordBits) : layout_.words;
+    chunk_words_ = channels % kWordBits == 0 ? g.taps() * (chunk_ / kWordBits) : words_;
     offset_ = scratch_.Take<int64_t>(chunk_words_ * kWordBits / kQuad, workers);
     word_ = scratch_.Take<int32_t>(chunk_words_, workers);
+    if (channels > g.group_channels()) padded_ = scratch_.Take<uint32_t>(layout_.groups * group_words());
   }
 
   int64_t bytes() const { return scratch_.bytes(); }
 
   void Run(const float* x, const uint32_t* bits, const float* alpha, float* y, const PartDone* done) {
+    if (padded_) {
+      PadChannels(executor_, g_, channels_, bits, padded_);
+      bits = padded_;
+    }
     executor_.parallel.Run(tasks_, [&](int64_t begin, int64_t end, int worker) {
       for (int64_t task = begin; task < end; ++task) RunTask(task, x, bits, alpha, y, done, worker);
     });
@@ -116,6 +127,9 @@ class LookupCall {
   struct Task {
     int64_t n, group, p, q, rows, columns, filter, filters;
   };
+
+  int64_t block_words() const { return words_ * kLanes; }
+  int64_t group_words() const { return layout_.blocks * block_words(); }
 
   int64_t TableFloats(int64_t channels) const { return channels / kQuad * executor_.backend.table_size; }
 
@@ -169,8 +183,8 @@ class LookupCall {
     LookupGemm gemm{};
     gemm.offset = offset_ + worker * chunk_words_ * kWordBits / kQuad;
     gemm.word = word_ + worker * chunk_words_;
-    gemm.bits = bits + task.group * layout_.group_words() + task.filter / kLanes * layout_.block_words();
-    gemm.words = layout_.words;
+    gemm.bits = bits + task.group * group_words() + task.filter / kLanes * block_words();
+    gemm.words = words_;
     gemm.filters = task.filters;
     gemm.y_stride = g_.filters;
     // Whole rows of the output lie one after the other; parts of rows do not.
@@ -178,12 +192,12 @@ class LookupCall {
     const int64_t calls = joined ? 1 : task.rows;
     gemm.rows = joined ? task.rows * task.columns : task.columns;
 
-    for (int64_t channel = 0; channel < g_.group_channels(); channel += chunk_) {
-      const int64_t channels = std::min(chunk_, g_.group_channels() - channel);
+    for (int64_t channel = 0; channel < channels_; channel += chunk_) {
+      const int64_t channels = std::min(chunk_, channels_ - channel);
       Build(task, lines, columns, x, channel, channels, tables);
       gemm.quads = Address(lines, columns, channel, channels, worker);
       gemm.accumulate = channel > 0;
-      gemm.alpha = channel + channels == g_.group_channels() ? alpha + out : nullptr;
+      gemm.alpha = channel + channels == channels_ ? alpha + out : nullptr;
       for (int64_t call = 0; call < calls; ++call) {
         gemm.table = row_tables + call * task.columns;
         gemm.y = y + ((task.n * g_.h.out + task.p + call) * g_.w.out + task.q) * g_.filters + out;
@@ -196,7 +210,8 @@ class LookupCall {
   // The tables of channels [channel, channel + channels) at every position that the strip sees; zeros outside the image.
   void Build(const Task& task, const Strip& lines, const Strip& columns, const float* x, int64_t channel, int64_t channels,
              float* tables) const {
-    const int64_t quads = channels / kQuad;
+    const int64_t quads = channels / kQuad, table_size = executor_.backend.table_size;
+    const int64_t own = std::min(channels, g_.group_channels() - channel), full = own / kQuad;
     for (int64_t line = 0; line < lines.lines; ++line) {
       const int64_t h = lines.Position(task.p, line);
       if (h == Strip::kUnseen) continue;
@@ -205,10 +220,16 @@ class LookupCall {
         if (w == Strip::kUnseen) continue;
         float* table = tables + (line * columns.lines + column) * pixel_floats_;
         if (h == Strip::kOutside || w == Strip::kOutside) {
-          std::fill_n(table, quads * executor_.backend.table_size, 0.0f);
-        } else {
-          const float* pixel = x + ((task.n * g_.h.in + h) * g_.w.in + w) * g_.channels;
-          executor_.backend.build_tables(pixel + task.group * g_.group_channels() + channel, quads, table);
+          std::fill_n(table, quads * table_size, 0.0f);
+          continue;
+        }
+        const float* pixel =
+            x + ((task.n * g_.h.in + h) * g_.w.in + w) * g_.channels + task.group * g_.group_channels() + channel;
+        executor_.backend.build_tables(pixel, full, table);
+        if (full < quads) {
+          float last[kQuad] = {};
+          std::copy_n(pixel + full * kQuad, own - full * kQuad, last);
+          executor_.backend.build_tables(last, 1, table + full * table_size);
         }
       }
     }
@@ -222,7 +243,7 @@ class LookupCall {
     for (int64_t i = 0; i < g_.h.kernel; ++i) {
       for (int64_t j = 0; j < g_.w.kernel; ++j) {
         const int64_t pixel = (i * lines.tap_step * columns.lines + j * columns.tap_step) * pixel_floats_;
-        const int64_t run = (i * g_.w.kernel + j) * g_.group_channels() + channel;
+        const int64_t run = (i * g_.w.kernel + j) * channels_ + channel;
         for (int64_t c = 0; c < channels; c += kQuad) {
           if (quads % (kWordBits / kQuad) == 0) word[words++] = static_cast<int32_t>((run + c) / kWordBits);
           offset[quads++] = pixel + c / kQuad * executor_.backend.table_size;
@@ -236,6 +257,7 @@ class LookupCall {
   const ConvGeometry& g_;
   ScratchCursor scratch_;
   KernelLayout layout_;
+  const int64_t channels_, words_;                       // of a group, with those that are added; of a filter's run
   int64_t chunk_;                                        // channels whose tables are made at once
   int64_t pixel_floats_;                                 // of their tables, a pixel
   int64_t rows_, columns_, row_strips_, column_strips_;  // outputs of a strip; strips of an image
@@ -245,6 +267,7 @@ class LookupCall {
   const float** row_tables_;
   int64_t* offset_;
   int32_t* word_;
+  uint32_t* padded_ = nullptr;  // the kernel, where channels are added
 };
 
 }  // namespace

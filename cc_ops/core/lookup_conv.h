@@ -9,7 +9,7 @@
 
 namespace bnn {
 
-// Inputs that share a table of signed sums; a group's channels are a multiple.
+// Inputs that share a table of signed sums. Where a group's channels are no multiple, zeros are added to each pixel.
 inline constexpr int64_t kQuad = 4;
 
 int64_t LookupConvScratchBytes(const Executor& executor, const ConvGeometry& g);

@@ -37,10 +37,13 @@ NOINLINE void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
   return std::malloc(size ? size : 1);
 }
-NOINLINE void* operator new(std::size_t size, std::align_val_t alignment) {
+NOINLINE void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   ++allocations;
   const auto align = static_cast<std::size_t>(alignment);
-  if (void* memory = std::aligned_alloc(align, (size + align) / align * align)) return memory;
+  return std::aligned_alloc(align, (size / align + 1) * align);
+}
+NOINLINE void* operator new(std::size_t size, std::align_val_t alignment) {
+  if (void* memory = ::operator new(size, alignment, std::nothrow)) return memory;
   throw std::bad_alloc();
 }
 NOINLINE void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }

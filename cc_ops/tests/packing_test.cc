@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -7,7 +8,7 @@
 
 #include "core/packed_kernel.h"
 #include "core/reference.h"
-#include "core/turned_kernel.h"
+#include "core/relaid_kernel.h"
 #include "tests/cases.h"
 #include "tests/compare.h"
 #include "tests/run.h"
@@ -88,6 +89,30 @@ TEST_P(PackKernelTest, TurnedOnBits) {
         Guarded<uint32_t> to(static_cast<int64_t>(expected.size()), guard);
         TurnKernel({backend(), *parallel}, g, bits.data(), to.data());
         ASSERT_TRUE(Identical(Where(Describe(g)), shape, to.Values(), expected));
+      }
+    }
+  }
+}
+
+TEST_P(PackKernelTest, ChannelsPaddedOnBits) {
+  Random random(7);
+  const ThreadFor three(3);
+  for (const ConvGeometry& g : RandomShapes(60, 300000, &random)) {
+    const int64_t own = g.group_channels(), channels = own + random.Int(0, 40);
+    ConvGeometry wide = g;
+    wide.channels = g.groups * channels;
+    const std::vector<float> w = random.Values(g.kernel_size());
+    std::vector<float> padded(wide.kernel_size(), 1.0f);
+    for (int64_t tap = 0; tap < g.taps(); ++tap) {
+      std::copy_n(&w[tap * own * g.filters], own * g.filters, &padded[tap * channels * g.filters]);
+    }
+    const std::vector<uint32_t> expected = ExpectedBits(wide, padded);
+    for (const ParallelFor* parallel : {static_cast<const ParallelFor*>(&kSerial), static_cast<const ParallelFor*>(&three)}) {
+      for (Guard guard : {Guard::kAfter, Guard::kBefore}) {
+        const Guarded<uint32_t> bits(ExpectedBits(g, w), guard);
+        Guarded<uint32_t> to(static_cast<int64_t>(expected.size()), guard);
+        PadChannels({backend(), *parallel}, g, channels, bits.data(), to.data());
+        ASSERT_TRUE(Identical(Where(Describe(g)), {static_cast<int64_t>(expected.size())}, to.Values(), expected));
       }
     }
   }

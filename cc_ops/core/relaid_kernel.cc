@@ -1,4 +1,4 @@
-#include "core/turned_kernel.h"
+#include "core/relaid_kernel.h"
 
 #include <algorithm>
 
@@ -71,6 +71,26 @@ void TurnKernel(const Executor& executor, const ConvGeometry& g, const uint32_t*
           for (int64_t i = 0; i < written; ++i) {
             WriteLanes(rows + i * kLanes, tap * filters + filter, width, to + i * block_words);
           }
+        }
+      }
+    }
+  });
+}
+
+void PadChannels(const Executor& executor, const ConvGeometry& g, int64_t channels, const uint32_t* bits, uint32_t* padded) {
+  const KernelLayout layout(g);
+  const int64_t own = g.group_channels(), block_words = WordsFor(g.taps() * channels) * kLanes;
+  executor.parallel.Run(layout.groups * layout.blocks, [&](int64_t begin, int64_t end, int) {
+    for (int64_t block = begin; block < end; ++block) {
+      const uint32_t* from = bits + block * layout.block_words();
+      uint32_t* to = padded + block * block_words;
+      std::fill_n(to, block_words, 0u);
+      for (int64_t tap = 0; tap < g.taps(); ++tap) {
+        for (int64_t channel = 0; channel < own; channel += kWordBits) {
+          const int64_t count = std::min<int64_t>(kWordBits, own - channel);
+          uint32_t lanes[kLanes];
+          ReadLanes(from, tap * own + channel, count, lanes);
+          WriteLanes(lanes, tap * channels + channel, count, to);
         }
       }
     }
