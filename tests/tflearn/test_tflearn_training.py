@@ -107,8 +107,12 @@ def test_residual_blocks_learn(binary_input, digits, tmp_path):
     net = tflearn.fully_connected(tflearn.global_avg_pool(tflearn.activation(net, "relu")), 10, weights_init="xavier")
     net = tflearn.regression(net, loss="softmax_categorical_crossentropy", learning_rate=0.01)
     model = tflearn.DNN(net, tensorboard_dir=str(tmp_path))
-    model.fit(x, y, n_epoch=4, snapshot_epoch=False)
-    assert evaluate(model, x_test, labels)[1] > 0.3  # four epochs give 0.4 to 0.7, by the order of additions in threads
+    # By the order of additions in threads, four epochs end at 0.26 to 0.79: the moving averages are young.
+    accuracies = []
+    while len(accuracies) < 12 and max(accuracies, default=0) < 0.4:
+        model.fit(x, y, n_epoch=1, snapshot_epoch=False)
+        accuracies.append(evaluate(model, x_test, labels)[1])
+    assert max(accuracies) >= 0.4, accuracies
 
 
 def test_residual_blocks_do_not_narrow():
