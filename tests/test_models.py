@@ -19,7 +19,12 @@ EVERY = [(name, scheme) for name in models.list_models() for scheme in models.SC
 # the blocks of others.
 THOROUGH = os.environ.get("BNN_TF_THOROUGH") == "1"
 DEEPER = {"resnet101": "resnet50", "resnet152": "resnet50", "resnet110": "resnet32"}
-WALKED = [(name, scheme) for name, scheme in EVERY if THOROUGH or name not in DEEPER or scheme == "xnor"]
+DOREFA = ("lenet", "resnet_cifar")  # it has the layers of bwn, with one scale for all filters
+WALKED = [
+    (name, scheme)
+    for name, scheme in EVERY
+    if THOROUGH or ((name not in DEEPER or scheme == "xnor") and (name in DOREFA or scheme != "dorefa"))
+]
 SMALL = {"input_shape": (8, 8, 1), "classes": 10, "width": 0.25}
 CLASSES = 4
 NO_MACS = ("BatchNormalization", "PReLU")
@@ -98,8 +103,6 @@ class TestEvery:
         name, scheme, model = built
         if not THOROUGH and name in DEEPER:
             pytest.skip(f"{name} has more of the blocks of {DEEPER[name]}, which learns here")
-        if not THOROUGH and scheme == "dorefa":
-            pytest.skip("it has the layers of bwn, with one scale for all filters")
         if not THOROUGH and (name, scheme) == ("resnext50_32x4d", "float"):
             pytest.skip("TensorFlow takes half a minute for its grouped convolutions; under bwn, they are ours")
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
