@@ -87,7 +87,7 @@ class TestTradeOff:
         assert below(axes) == ["Pareto front", *few]
 
     def test_many(self):
-        """Only the networks of the front are named beside their points; the legend names all, and ticks don't meet."""
+        """Only the networks of the front are named beside their points; the legend names all."""
         many = {f"network {i}": {"accuracy": (i * 7 % 20) / 20, "packed_bytes": 2000 * 2**i} for i in range(20)}
         (axes,) = is_sound(plots.trade_off(many), panels=1)
         assert [text.get_text() for text in axes.texts] == [f"network {i}" for i in (0, 1, 2, 5, 8, 11, 14, 17)]
