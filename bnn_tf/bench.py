@@ -28,9 +28,10 @@ OPS = ("xnor", "xnor_float_kernel", "bwn", "bwn_float_kernel", "tensorflow", "co
 BASELINE = "tensorflow"
 
 _SECONDS = 0.05  # a round and op, at least
-_SHORT, _LONG = 4, 12  # ops in the two graphs
-# The Python call is 0.1 ms. Beside slower ops it is small, and fewer repetitions do; beside the slowest it is nothing.
-_SLOW, _SLOWEST = 0.005, 0.1
+# Ops in the two graphs, for ops of at least so many seconds. The Python call is 0.1 ms: beside slow ops it is small, and
+# few repetitions do; beside the slowest it is nothing. Those of quick ones take milliseconds together, for threads wake
+# up early or late by a tenth of one.
+_REPETITIONS = ((0.1, (0, 1)), (0.005, (1, 3)), (0.0005, (4, 12)), (0.0, (4, 44)))
 _PATIENCE, _FEWEST = 3.0, 5  # seconds, rounds: what single times say by chance doesn't count
 
 
@@ -210,8 +211,8 @@ class Repeated:
         self._graphs: dict[int, Any] = {}
         for count in (0, 1):
             self._add(count)
-        one = self._time(1)
-        self._short, self._long = (0, 1) if one > _SLOWEST else (1, 3) if one > _SLOW else (_SHORT, _LONG)
+        one = min(self._time(1) for _ in range(3))
+        self._short, self._long = next(counts for seconds, counts in _REPETITIONS if one >= seconds)
         for count in (self._short, self._long):
             self._add(count)
         self._check_linear()
