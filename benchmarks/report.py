@@ -286,7 +286,9 @@ def _address(results: dict[str, Any]) -> str:
         f"{package} {version}" for package, version in versions.items() if not package.startswith("bnn_tf ")
     )
     commit = (about["commit"] or "unknown")[:12] + (", with changes" if about["changed"] else "")
+    sittings = about.get("resumed", [])
+    begun = f", the last of {len(sittings) + 1} sittings, the first on {sittings[0][:10]}" if sittings else ""
     return (
         f"{about['date'][:10]}, {about['cpus']} CPUs of {about['cpu']}; {packages}; compiler {about['compiler']}; "
-        f"commit {commit}; `{about['command']}`, {about['seconds']} s."
+        f"commit {commit}; `{about['command']}`, {about['seconds']} s{begun}."
     )

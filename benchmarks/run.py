@@ -27,6 +27,7 @@ import numpy as np
 from benchmarks import definition
 from benchmarks.ceilings import Ceilings
 from benchmarks.engine import ROOT, Engine, EngineError
+from benchmarks.layers import LAYERS
 from bnn_tf.bench import BASELINE, Figure, Layer, figures, tensors
 from bnn_tf.errors import ArgumentError
 from bnn_tf.machine import cpu_name
@@ -81,6 +82,8 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
         results["about"]["resumed"] = [*before["about"].get("resumed", []), before["about"]["date"]]
         ceilings.best = results["ceilings"]
     done = {(row["name"], row["batch"], row["threads"]) for row in results["rows"]}
+    # In whichever order cells are measured, and measured again.
+    order = [*(layer.name for layer in (*LAYERS, *plan.layers)), *(row["name"] for row in results["rows"])]
     if not ceilings.available:
         print("No build/bnn_bench (CMake: -DBNN_TF_BENCH=ON): the figures stand without the machine's ceilings.")
     with tempfile.TemporaryDirectory(prefix="bnn_tf-") as scratch:
@@ -95,6 +98,7 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
                         ceilings.measure(cpus(threads))
                         row = cell(plan, engines, layer, batch, threads, Path(scratch))
                         results["rows"].append(row)
+                        results["rows"].sort(key=lambda row: (row["threads"], order.index(row["name"])))
                         results["ceilings"] = ceilings.best
                         save(results, path)
                         print(describe(row), flush=True)

@@ -202,6 +202,13 @@ class TestRun:
         again = run.run(plan, folder / "layers.json", resume=True)
         assert again["rows"] == json.loads(json.dumps(of["rows"])) and again["about"]["resumed"]
 
+    def test_a_cell_that_is_measured_again_stands_where_it_stood(self, results, tmp_path):
+        _, plan, of = results
+        kept = {**of, "rows": of["rows"][1:]}
+        (tmp_path / "layers.json").write_text(json.dumps(kept))
+        again = run.run(plan, tmp_path / "layers.json", resume=True)
+        assert [row["name"] for row in again["rows"]] == [row["name"] for row in of["rows"]]
+
     def test_a_peer_that_dies(self):
         engine = Engine("nothing", ["x"], sys.executable)
         for reason in ("No module named", "No module named", "No module named", "is not started again"):
