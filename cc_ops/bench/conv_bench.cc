@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <random>
 #include <string>
 #include <vector>
@@ -92,6 +93,30 @@ void Xnor(benchmark::State& state, const Backend& backend, const ConvGeometry& g
   TimeConv(state, g, data, true, CeilingsOf(backend.name).xnor * threads, threads, [&] {
     XnorConv(executor, g, options, data.x.data(), data.bits.data(), data.alpha.data(), data.y.data(), data.aligned_scratch);
   });
+}
+
+// As many images as threads, one call for each: what threads that share nothing of a call make of it, against which a call that
+// is shared can be measured.
+void XnorApart(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
+  const PoolFor parallel(threads);
+  const SerialFor serial;
+  const Executor executor{backend, serial};
+  const XnorOptions options;
+  std::deque<Data> images;
+  for (int i = 0; i < threads; ++i) images.emplace_back(executor, g, XnorConvScratchBytes(executor, g, options));
+  const auto run = [&] {
+    parallel.Run(threads, Each([&](int64_t image, int) {
+                   Data& data = images[image];
+                   XnorConv(executor, g, options, data.x.data(), data.bits.data(), data.alpha.data(), data.y.data(),
+                            data.aligned_scratch);
+                 }));
+  };
+  run();
+  for (const Data& data : images) {
+    if (!Right(g, data, true)) return state.SkipWithError("the result is wrong");
+  }
+  const double operations = 2.0 * static_cast<double>(threads * g.output_size() * g.run());
+  Time(state, operations, CeilingsOf(backend.name).xnor * threads, threads, run);
 }
 
 void Sign(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
@@ -190,6 +215,9 @@ void SignGrad(benchmark::State& state, const Backend& backend, const ConvGeometr
       ForBackends("XnorConv", rest, threads, [=](benchmark::State& state, const Backend& b) { Xnor(state, b, g, threads); });
       ForBackends("SignConv", rest, threads, [=](benchmark::State& state, const Backend& b) { Sign(state, b, g, threads); });
     }
+    if (g.batch == 1)
+      ForBackends("XnorApart", row.shape + "/threads:2", 2,
+                  [=](benchmark::State& state, const Backend& b) { XnorApart(state, b, g, 2); });
     if (g.batch == 1)
       ForBackends("PackKernel", row.shape, 1, [=](benchmark::State& state, const Backend& b) { Pack(state, b, g); });
   }
