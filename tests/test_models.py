@@ -18,7 +18,12 @@ EVERY = [(name, scheme) for name in models.list_models() for scheme in models.SC
 # BNN_TF_THOROUGH=1 walks through all of them; otherwise one scheme will do for networks that take long and are made of
 # the blocks of others.
 THOROUGH = os.environ.get("BNN_TF_THOROUGH") == "1"
-DEEPER = {"resnet101": "resnet50", "resnet152": "resnet50", "resnet110": "resnet32"}
+DEEPER = {
+    **dict.fromkeys(("vgg13", "vgg16", "vgg19"), "vgg11"),
+    **dict.fromkeys(("resnet101", "resnet152"), "resnet50"),
+    **dict.fromkeys(("resnet14", "resnet32", "resnet110"), "resnet_cifar"),
+    "resnet34": "resnet18",
+}
 DOREFA = ("lenet", "resnet_cifar")  # it has the layers of bwn, with one scale for all filters
 WALKED = [
     (name, scheme)
