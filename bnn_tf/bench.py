@@ -28,9 +28,9 @@ OPS = ("xnor", "xnor_float_kernel", "bwn", "bwn_float_kernel", "tensorflow", "co
 BASELINE = "tensorflow"
 
 _SECONDS = 0.05  # a round and op, at least
-# Ops in the two graphs, for ops of at least so many seconds. The Python call is 0.1 ms: beside slow ops it is small, and
-# few repetitions do; beside the slowest it is nothing. Those of quick ones take milliseconds together, for threads wake
-# up early or late by a tenth of one.
+# Ops in the two graphs, for ops of at least so many seconds. The Python call is 0.1 ms: beside slow ops it is small,
+# and few repetitions do; beside the slowest it is nothing. Those of quick ones take milliseconds together, for threads
+# wake up early or late by a tenth of one.
 _REPETITIONS = ((0.1, (0, 1)), (0.005, (1, 3)), (0.0005, (4, 12)), (0.0, (4, 44)))
 _PATIENCE, _FEWEST = 3.0, 5  # seconds, rounds: what single times say by chance doesn't count
 
