@@ -26,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("list", help="every run, and whether its result is there")
     listing.add_argument("names", nargs="*", metavar="NAME")
     listing.set_defaults(run=_list)
-    timing = commands.add_parser("latency", help="time the packed networks of the tables that ask for it")
-    timing.add_argument("--runs", type=Path, default=Path("runs") / "experiments", metavar="DIR", help="of checkpoints")
+    timing = commands.add_parser("latency", help="time the packed networks of the cells, in tables that ask for it")
     timing.set_defaults(run=_latency)
     tell = commands.add_parser("report", help="docs/experiments.md and its pictures, from results/experiments")
     tell.set_defaults(run=_report)
@@ -52,9 +51,12 @@ def _run(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     for name, experiment in choose(options.names).items():
         for run in experiment.runs:
-            done = (running.RESULTS / f"{run.name}.json").exists()
-            print(f"{'done' if done else '    '}  {name:8}  {_title(run)}")
+            print(f"{'done' if _done(run) else '    '}  {name:8}  {_title(run)}")
     return 0
+
+
+def _done(run: Run) -> bool:
+    return (running.RESULTS / f"{run.name}.json").exists()
 
 
 def _title(run: Run) -> str:
@@ -62,8 +64,8 @@ def _title(run: Run) -> str:
 
 
 def _latency(options: argparse.Namespace) -> int:
-    wanted = [run for experiment in EXPERIMENTS.values() if experiment.costs for run in experiment.runs]
-    running.save(running.RESULTS / LATENCY, latency.measure(wanted, options.runs.resolve()))
+    wanted = [run for experiment in EXPERIMENTS.values() if experiment.costs for run in experiment.runs if _done(run)]
+    running.save(running.RESULTS / LATENCY, latency.measure(wanted))
     return 0
 
 

@@ -140,7 +140,7 @@ def run(options: argparse.Namespace, quiet: Quiet) -> int:
 
     def build() -> "keras.Model":
         with training.precision(options.precision):
-            return _network(options, scheme, dataset)
+            return network(options, scheme, dataset)
 
     try:
         _run(options, build, dataset, recipe, arguments)
@@ -173,7 +173,7 @@ def _run(
             _report(done, out)
 
 
-def _network(options: argparse.Namespace, scheme: str, dataset: "Dataset") -> "keras.Model":
+def network(options: argparse.Namespace, scheme: str, dataset: "Dataset") -> "keras.Model":
     """The network to train, with the weights that it begins with."""
     from bnn_tf import models, training
 
