@@ -57,9 +57,9 @@ def measure(wanted: Iterable[Run]) -> dict[str, Any]:
 def _network(run: Run) -> keras.Model:
     options = cli.make_parser().parse_args(run.command("runs"))
     options.warm_start = None  # the weights of a file that need not be there
-    return network(options, options.scheme, _dataset(options.data, options.data_dir))
+    return network(options, options.scheme, _dataset(options.data, options.data_dir, **dict(options.data_option)))
 
 
 @functools.cache
-def _dataset(name: str, folder: str | None) -> data.Dataset:
-    return data.load(name, folder)
+def _dataset(name: str, folder: str | None, **options: Any) -> data.Dataset:
+    return data.load(name, folder, **options)
