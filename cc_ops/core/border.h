@@ -28,10 +28,12 @@ class BorderBases {
   int64_t items() const { return border_ ? CeilDiv(layout_.groups * layout_.blocks, kBlocksPerItem) : 0; }
   void RunItem(const uint32_t* bits, int64_t item, int worker) const;
 
-  // The bases of all filters of a group (padded to whole blocks) at output (p, q).
-  const int32_t* At(int64_t group, int64_t p, int64_t q) const {
-    const int64_t cls = classes_ == 1 ? 0 : row_class_[p] * column_classes_ + column_class_[q];
-    return bases_ + (cls * layout_.groups + group) * layout_.blocks * kLanes;
+  // Where the bases of a group's filters from `filter` on lie (padded to whole blocks), for `count` outputs from (p, q) on, in
+  // one row.
+  void Line(int64_t group, int64_t filter, int64_t p, int64_t q, int64_t count, const int32_t** bases) const {
+    const int64_t filters = layout_.blocks * kLanes, step = layout_.groups * filters;
+    const int32_t* row = bases_ + (border_ ? row_class_[p] * column_classes_ * step : 0) + group * filters + filter;
+    for (int64_t i = 0; i < count; ++i) bases[i] = row + (border_ ? column_class_[q + i] * step : 0);
   }
 
  private:

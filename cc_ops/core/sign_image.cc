@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "core/bit_runs.h"
 
@@ -18,6 +19,26 @@ void CopyBytes(const unsigned char* from, int64_t bytes, unsigned char* to) {
     std::memcpy(to, from, 8);
   } else {
     for (int64_t i = 0; i < bytes; i += 32) std::memcpy(to + i, from + i, 32);
+  }
+}
+
+// Whether GatherShort can: pieces of up to eight bytes. Behind one of seven up to three more may belong to the window.
+bool IsShort(int64_t piece_bits) { return piece_bits <= 64 && piece_bits != 56; }
+
+// The windows of `count` pixels whose kernel rows are one short piece each: as small layers have them, where gathering takes as
+// long as counting. Each piece is one load and one store, which also clears what follows it up to the end of the window.
+template <typename Rows>  // so that three rows can be unrolled
+void GatherShort(const uint32_t* const* rows, Rows kernel_rows, int64_t first_byte, int64_t pixel_bytes, int64_t count,
+                 int64_t piece_bits, int64_t window_words, uint32_t* words) {
+  const uint64_t inside = ~uint64_t{0} >> (64 - piece_bits);
+  for (int64_t pixel = 0; pixel < count; ++pixel, first_byte += pixel_bytes, words += window_words) {
+    auto* to = reinterpret_cast<unsigned char*>(words);
+    for (int64_t i = 0; i < kernel_rows; ++i, to += piece_bits / 8) {
+      uint64_t piece;
+      std::memcpy(&piece, reinterpret_cast<const unsigned char*>(rows[i]) + first_byte, sizeof piece);
+      piece &= inside;
+      std::memcpy(to, &piece, sizeof piece);
+    }
   }
 }
 
@@ -136,6 +157,12 @@ void SignImage::Gather(const uint32_t* const* rows, int64_t q, int64_t count, ui
   const int64_t start = layout_.first_bit() + g_.w.At(q, 0) * channels;
   const int64_t pixel_step = g_.w.stride * channels, window_words = WordsFor(g_.run());
 
+  if (channels % 8 == 0 && pieces == 1 && IsShort(piece)) {
+    const auto gather = [&](auto rows_of_kernel) {
+      GatherShort(rows, rows_of_kernel, start / 8, pixel_step / 8, count, piece, window_words, words);
+    };
+    return kernel_rows == 3 ? gather(std::integral_constant<int64_t, 3>()) : gather(kernel_rows);
+  }
   if (channels % 8 == 0) {
     // Whole bytes. What a copy writes past the end of the run is taken out of its last word.
     const uint32_t last_word = BitsBetween(0, g_.run() - (window_words - 1) * kWordBits);

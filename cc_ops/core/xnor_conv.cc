@@ -116,7 +116,7 @@ class Call {
       const int64_t q = pixel % g_.w.out, p = pixel / g_.w.out % g_.h.out, n = pixel / (g_.w.out * g_.h.out);
       const int64_t length = std::min(rows - row, g_.w.out - q);  // to the end of the rows or of the image's line
       image_.Runs(n, group, p, q, length, windows + row * layout_.words, runs + row * image_.pieces(), worker);
-      for (int64_t i = 0; i < length; ++i) row_bases[row + i] = bases_.At(group, p, q + i) + filter;
+      bases_.Line(group, filter, p, q, length, row_bases + row);
       if (window_mean_) window_mean_->Line(image_.mean(), n * g_.groups + group, p, q, length, row_scales + row, worker);
       if (store_) AddSigns(n * g_.h.out + p, q, length, group, filter, static_cast<uint32_t*>(y), worker * tasks_.rows + row);
       row += length;

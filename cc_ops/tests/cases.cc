@@ -66,6 +66,12 @@ std::vector<ConvGeometry> ListedShapes() {
     add(Shape(1, size, 2, 5).Kernel(3, 3, 4).Strides(2, 1));
   }
 
+  // Kernel rows of one to nine bytes, whose windows end anywhere in a word.
+  for (int kw = 1; kw <= 9; ++kw) {
+    for (int kh : {1, 2, 3, 4}) add(Shape(1, 4, 12, 8).Kernel(kh, kw, 5));
+  }
+  for (int channels : {16, 24, 48, 56}) add(Shape(1, 5, 6, channels).Kernel(3, 1, 17).Strides(1, 2));
+
   // Pixels between the windows, in whole words and not.
   for (int64_t channels : {32, 40, 64}) {
     for (int stride : {2, 3}) {
