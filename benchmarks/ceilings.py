@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from benchmarks.engine import ROOT
 
 BINARY = ROOT / "build" / "bnn_bench"
+SHARED_LAYERS = ("56x56x64", "28x28x128", "14x14x256", "7x7x512")
 _CEILING_OF = {"xnor_gemm": "xnor", "lookup_gemm": "fma"}
 
 
@@ -35,7 +37,7 @@ class Ceilings:
         if not self.available:
             return
         sums: dict[tuple[str, str], float] = {}
-        for rows in self._run("ceiling", cpus, 0.0001):
+        for rows in self._run("ceiling", [[cpu] for cpu in cpus], 0.0001):
             for row in rows:
                 kind, isa = row["name"].removeprefix("ceiling_").split("/")
                 if "Gop/s" in row:
@@ -52,7 +54,7 @@ class Ceilings:
         self.measure([cpu])
         best: dict[str, float] = {}
         for _ in range(3):
-            for row in self._run("gemm", [cpu], 0.1)[0]:
+            for row in self._run("gemm", [[cpu]], 0.1)[0]:
                 best[row["name"]] = max(best.get(row["name"], 0.0), row["Gop/s"])
         loops = []
         for name, rate in best.items():
@@ -62,15 +64,38 @@ class Ceilings:
                 loops.append({"name": name, "gops": rate, "of_ceiling": rate / ceiling})
         return loops
 
-    def _run(self, rows: str, cpus: Sequence[int], seconds: float) -> list[list[Mapping[str, Any]]]:
+    def two_threads(self, isa: str, cpus: Sequence[int], runs: int = 8) -> list[dict[str, Any]]:
+        """What two threads make of a call of core that they share, and of a call each that shares nothing.
+
+        Args:
+            runs: of each; a machine is seldom quiet at once.
+
+        Returns:
+            For each layer of ResNet-18 at batch 1 its name and microseconds, the least of some runs of what one call in
+            fifty is quicker than: of one thread, of two that share a call, and of two with a call each.
+        """
+        if not self.available or len(cpus) < 2:
+            return []
+        shapes = "|".join(SHARED_LAYERS)
+        best: dict[tuple[str, str], float] = {}
+        for _ in range(runs):
+            for row in self._run(f"Xnor(Conv|Apart)/{isa}/({shapes})/", [cpus], 0.1)[0]:
+                op, _, layer, threads = row["name"].split("/")[:4]
+                way = "apart" if op == "XnorApart" else {"threads:1": "one", "threads:2": "shared"}[threads]
+                best[layer, way] = min(best.get((layer, way), math.inf), row["quick_us"])
+        ways = ("one", "shared", "apart")
+        return [{"layer": layer, **{way: best[layer, way] for way in ways}} for layer in SHARED_LAYERS]
+
+    def _run(self, rows: str, cpus: Sequence[Sequence[int]], seconds: float) -> list[list[Mapping[str, Any]]]:
+        """The rows of as many processes at the same time as there are `cpus`, each on those."""
         command = [str(self._binary), f"--benchmark_filter={rows}", "--benchmark_format=json"]
         started = [
             subprocess.Popen(
                 [*command, f"--benchmark_min_time={seconds}"],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                preexec_fn=functools.partial(os.sched_setaffinity, 0, [cpu]),
+                preexec_fn=functools.partial(os.sched_setaffinity, 0, own),
             )
-            for cpu in cpus
+            for own in cpus
         ]
         return [json.loads(process.communicate(timeout=300)[0])["benchmarks"] for process in started]

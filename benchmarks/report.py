@@ -110,6 +110,8 @@ def _tables(results: dict[str, Any]) -> Iterable[str]:
             yield f"Each instruction set, times as fast as TensorFlow's float op:\n\n{_isa_table(results, rows)}"
     yield _slower(results)
     yield _inner_loops(results)
+    if two := _two_threads(results):
+        yield two
     yield _left_out(results)
 
 
@@ -184,6 +186,23 @@ def _inner_loops(results: dict[str, Any]) -> str:
         return "The ceilings were not measured: build/bnn_bench is missing."
     text = "The bare inner loops on data in the cache, one thread, for rows x run x filters:"
     return f"### Ceilings\n\n{_markdown(lines)}\n\n{text}\n\n{_markdown(loops)}"
+
+
+def _two_threads(results: dict[str, Any]) -> str:
+    rows = results.get("two_threads")
+    if not rows:
+        return ""
+    lines = [["3x3 layer", "one thread, µs", "two share a call, µs", "as fast", "two calls apart, µs", "as fast"]]
+    for row in rows:
+        one, shared, apart = row["one"], row["shared"], row["apart"]
+        times = (f"{one:.1f}", f"{shared:.1f}", f"{one / shared:.2f}×", f"{apart:.1f}", f"{2 * one / apart:.2f}×")
+        lines.append([row["layer"], *times])
+    text = (
+        "The bare XNOR convolution with alpha and K, batch 1, while nobody takes the processors away: one call in "
+        "fifty is quicker; the least of several runs. Two calls apart, one for each thread, show what the machine "
+        "gives two threads that share nothing."
+    )
+    return f"### Two threads\n\n{text}\n\n{_markdown(lines)}"
 
 
 def _left_out(results: dict[str, Any]) -> str:

@@ -65,12 +65,13 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
     """Measures, prints each cell, and writes `path` after each: what is there already is kept with `resume`.
 
     Returns:
-        What the file holds: "about", "ceilings", "inner_loops" and "rows".
+        What the file holds: "about", "ceilings", "inner_loops", "two_threads" and "rows".
 
     Raises:
         ArgumentError: a ValueError, where `resume` would mix two builds.
     """
-    results: dict[str, Any] = {"about": about(plan.rounds, plan.pin), "ceilings": {}, "inner_loops": [], "rows": []}
+    measured: dict[str, Any] = {"ceilings": {}, "inner_loops": [], "two_threads": [], "rows": []}
+    results = {"about": about(plan.rounds, plan.pin), **measured}
     ceilings = Ceilings()
     if resume and path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -78,7 +79,7 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
             raise ArgumentError(
                 f"{path} was measured with another build of the ops. Leave --resume out, or use another --out."
             )
-        results |= {key: before[key] for key in ("rows", "ceilings", "inner_loops")}
+        results |= {key: before[key] for key in measured if key in before}
         results["about"]["resumed"] = [*before["about"].get("resumed", []), before["about"]["date"]]
         ceilings.best = results["ceilings"]
     done = {(row["name"], row["batch"], row["threads"]) for row in results["rows"]}
@@ -107,6 +108,8 @@ def run(plan: Plan, path: Path, resume: bool = False) -> dict[str, Any]:
                     engine.close()
     if not results["inner_loops"]:
         results["inner_loops"] = ceilings.inner_loops(cpus(1)[0])
+    if not results["two_threads"] and max(plan.threads) > 1:
+        results["two_threads"] = ceilings.two_threads(plan.isas[0], cpus(2))
     finish(results["about"])
     save(results, path)
     return results

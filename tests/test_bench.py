@@ -1,6 +1,7 @@
 """Benchmarks: that they measure what they say. No test asks for a speed."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -197,6 +198,13 @@ class TestRun:
         assert TINY.name in report.write_tables(of, folder)
         assert (folder / "layers-batch1-threads1.png").exists() and (folder / "layers.md").exists()
 
+    def test_two_threads(self, results):
+        folder, _, of = results
+        assert of["two_threads"] == [] and "Two threads" not in report.write_tables(of, folder)
+        two = [{"layer": "7x7x512", "one": 100.0, "shared": 50.0, "apart": 125.0}]
+        text = report.write_tables(of | {"two_threads": two}, folder)
+        assert "| 7x7x512 | 100.0 | 50.0 | 2.00× | 125.0 | 1.60× |" in text
+
     def test_resume_measures_only_what_is_missing(self, results):
         folder, plan, of = results
         again = run.run(plan, folder / "layers.json", resume=True)
@@ -223,10 +231,22 @@ class TestRun:
             engine.ask(timeout=0.01, do="hello")
         engine.close()
 
+    @pytest.mark.skipif(not Ceilings().available, reason="build/bnn_bench isn't built (CMake: -DBNN_TF_BENCH=ON)")
+    def test_two_threads_are_timed(self):
+        from bnn_tf import ops
+
+        cpus = sorted(os.sched_getaffinity(0))[-2:]
+        if len(cpus) < 2:
+            pytest.skip("There is one processor.")
+        rows = Ceilings().two_threads(ops.backend_info()["isa"], cpus, runs=1)
+        assert [row["layer"] for row in rows] == ["56x56x64", "28x28x128", "14x14x256", "7x7x512"]
+        assert all(set(row) == {"layer", "one", "shared", "apart"} and min(list(row.values())[1:]) > 0 for row in rows)
+
     def test_ceilings_without_their_program(self, tmp_path):
         ceilings = Ceilings(tmp_path / "missing")
         ceilings.measure([0])
         assert not ceilings.available and ceilings.best == {} and ceilings.inner_loops(0) == []
+        assert ceilings.two_threads("avx512", [0, 1]) == []
 
 
 def test_pictures():

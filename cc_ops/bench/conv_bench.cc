@@ -1,5 +1,5 @@
 // Whole operations of core, float in and float out, kernels packed before: 3x3 layers of ResNet-18 at batch 1, of the CIFAR
-// ResNets at batch 32, and a dense layer; packing a kernel; and gradients of layers that are trained.
+// ResNets at batch 32 and 1, and dense layers; packing a kernel; and gradients of layers that are trained.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -82,7 +82,7 @@ void TimeConv(benchmark::State& state, const ConvGeometry& g, const Data& data, 
               Run run) {
   run();
   if (!Right(g, data, binary_input)) return state.SkipWithError("the result is wrong");
-  Time(state, 2.0 * static_cast<double>(g.output_size() * g.run()), ceiling, threads, run);
+  TimeRuns(state, 2.0 * static_cast<double>(g.output_size() * g.run()), ceiling, threads, run);
 }
 
 void Xnor(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
@@ -116,7 +116,7 @@ void XnorApart(benchmark::State& state, const Backend& backend, const ConvGeomet
     if (!Right(g, data, true)) return state.SkipWithError("the result is wrong");
   }
   const double operations = 2.0 * static_cast<double>(threads * g.output_size() * g.run());
-  Time(state, operations, CeilingsOf(backend.name).xnor * threads, threads, run);
+  TimeRuns(state, operations, CeilingsOf(backend.name).xnor * threads, threads, run);
 }
 
 void Sign(benchmark::State& state, const Backend& backend, const ConvGeometry& g, int threads) {
@@ -204,9 +204,18 @@ void SignGrad(benchmark::State& state, const Backend& backend, const ConvGeometr
     ConvGeometry g;
   };
   const std::vector<Row> rows = {
-      {"56x56x64", Conv(1, 56, 64)},  {"28x28x128", Conv(1, 28, 128)},          {"14x14x256", Conv(1, 14, 256)},
-      {"7x7x512", Conv(1, 7, 512)},   {"32x32x32x16", Conv(32, 32, 16)},        {"32x16x16x32", Conv(32, 16, 32)},
-      {"32x8x8x64", Conv(32, 8, 64)}, {"dense4096x4096", Dense(1, 4096, 4096)},
+      {"56x56x64", Conv(1, 56, 64)},
+      {"28x28x128", Conv(1, 28, 128)},
+      {"14x14x256", Conv(1, 14, 256)},
+      {"7x7x512", Conv(1, 7, 512)},
+      {"32x32x32x16", Conv(32, 32, 16)},
+      {"32x16x16x32", Conv(32, 16, 32)},
+      {"32x8x8x64", Conv(32, 8, 64)},
+      {"32x32x16", Conv(1, 32, 16)},
+      {"16x16x32", Conv(1, 16, 32)},
+      {"8x8x64", Conv(1, 8, 64)},
+      {"dense3136x1024", Dense(1, 3136, 1024)},
+      {"dense4096x4096", Dense(1, 4096, 4096)},
   };
   for (const Row& row : rows) {
     const ConvGeometry g = row.g;

@@ -33,6 +33,10 @@ class ParallelFor {
   virtual ~ParallelFor() = default;
   virtual int workers() const = 0;
 
+  // So many nanoseconds of one thread's work pay for sharing it: what one thread does in five microseconds takes two as long or
+  // longer, for one has to be told and both have to wait for each other.
+  virtual double worth_sharing() const { return 8000; }
+
   // Calls `body` over ranges that cover [0, items) exactly, and returns when all are done. Each item should be worth some
   // microseconds; results must not depend on how the ranges fall.
   virtual void Run(int64_t items, Body body) const = 0;

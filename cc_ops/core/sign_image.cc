@@ -9,8 +9,8 @@
 namespace bnn {
 namespace {
 
-// An item takes about a microsecond.
-constexpr int64_t kItemValues = 16384;
+// An item takes about a microsecond; less in a small image, so that each of several threads has some.
+constexpr int64_t kItemValues = 16384, kMinItemValues = 4096, kItemsPerWorker = 4;
 
 // Pieces are short and a call of memcpy is not: copies in steps of 8 or 32 bytes and writes up to 31 past the end, where the next
 // piece follows.
@@ -55,7 +55,9 @@ SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_b
   // Pieces begin at a word, whatever the channels: 32 pixels are `channels` words.
   piece_pixels_ = RoundUp(CeilDiv(kItemValues, std::max<int64_t>(g.channels, 1)), kWordBits);
   row_pieces_ = std::max<int64_t>(1, CeilDiv(g.w.in, piece_pixels_));  // padding wants its row all the same
-  item_rows_ = std::max<int64_t>(1, kItemValues / std::max<int64_t>(1, g.w.in * g.channels));
+  const int64_t workers = executor.parallel.workers();
+  const int64_t values = std::clamp(g.input_size() / (kItemsPerWorker * workers), kMinItemValues, kItemValues);
+  item_rows_ = std::max<int64_t>(1, (workers == 1 ? kItemValues : values) / std::max<int64_t>(1, g.w.in * g.channels));
   gathers_ = channels % kWordBits != 0;
   line_pieces_ = g.w.dilation == 1 ? 1 : g.w.kernel;  // taps lie side by side, unless dilation pulls them apart
   gaps_ = g.w.kernel == 1 && g.w.stride > 1 && channels % kWordBits == 0;
@@ -63,8 +65,8 @@ SignImage::SignImage(const Executor& executor, const ConvGeometry& g, bool pad_b
   rows_ = own_rows_;
   pad_row_ = scratch->Take<uint32_t>(row_words_);
   pixel_words_ = !packed_ && g.groups > 1 && channels % kWordBits ? WordsFor(channels) + 2 : 0;
-  pixel_ = scratch->Take<uint32_t>(pixel_words_, executor.parallel.workers());
-  kernel_rows_ = scratch->Take<const uint32_t*>(g.h.kernel, executor.parallel.workers());
+  pixel_ = scratch->Take<uint32_t>(pixel_words_, workers);
+  kernel_rows_ = scratch->Take<const uint32_t*>(g.h.kernel, workers);
   mean_ = with_mean ? scratch->Take<float>(g.batch * g.groups * g.h.in * g.w.in) : nullptr;
 }
 

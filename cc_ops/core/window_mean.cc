@@ -54,10 +54,10 @@ void SumWindows(const Axis& axis, int64_t inner, const T* from, double* prefix, 
 WindowMean::WindowMean(const Executor& executor, const ConvGeometry& g, ScratchCursor* scratch) : executor_(executor), g_(g) {
   identity_ = g.taps() == 1 && g.h.stride == 1 && g.w.stride == 1 && g.h.out == g.h.in && g.w.out == g.w.in;
   whole_ = g.h.kernel > kFewTaps || g.w.kernel > kFewTaps;
-  for (int64_t j = 0; j < std::min(g.w.kernel, kFewTaps); ++j) outputs_[j] = g.w.Outputs(j);
   const int64_t rows = g.h.kernel > kFewTaps ? PaddedLength(g.h) * g.w.in : 0;
   const int64_t columns = g.w.kernel > kFewTaps ? PaddedLength(g.w) : 0;
-  middle_size_ = identity_ ? 0 : RoundUp((whole_ ? g.h.out : 1) * g.w.in + g.w.out, 8);  // whole cache lines
+  const int64_t middle = whole_ ? g.h.out * g.w.in : PaddedLength(g.w);
+  middle_size_ = identity_ ? 0 : RoundUp(middle + g.w.out, 8);  // whole cache lines
   lines_size_ = std::max(rows, columns);
   const int64_t workers = executor.parallel.workers();
   middle_ = scratch->Take<double>(middle_size_, workers);
@@ -108,35 +108,39 @@ void WindowMean::Line(const float* a, int64_t plane, int64_t p, int64_t q, int64
 }
 
 void WindowMean::AddLine(const float* a, int64_t p, int64_t q, int64_t count, float* k, double* middle) const {
-  // What the windows see: of the taps' rows those inside, and the columns [first, last).
+  // The columns that the windows see, each the sum of the taps' rows, and 0 outside the image.
+  const int64_t start = g_.w.At(q, 0), length = g_.w.At(q + count - 1, g_.w.kernel - 1) + 1 - start;
+  const int64_t first = std::clamp<int64_t>(-start, 0, length), last = std::clamp<int64_t>(g_.w.in - start, first, length);
+  std::fill(middle, middle + first, 0.0);
+  std::fill(middle + last, middle + length, 0.0);
   const Axis::Range rows = g_.h.Inside(p);
-  const int64_t first = std::max<int64_t>(0, g_.w.At(q, 0));
-  const int64_t last = std::min(g_.w.in, g_.w.At(q + count - 1, g_.w.kernel - 1) + 1);
-  const auto line = [&](int64_t i) { return a + g_.h.At(p, i) * g_.w.in; };
+  const auto line = [&](int64_t i) { return a + g_.h.At(p, i) * g_.w.in + start; };
   if (rows.size() == 3) {  // most often
     const float *one = line(rows.first), *two = line(rows.first + 1), *three = line(rows.first + 2);
     for (int64_t x = first; x < last; ++x) middle[x] = static_cast<double>(one[x]) + two[x] + three[x];
   } else {
-    for (int64_t x = first; x < last; ++x) middle[x] = 0.0;
+    std::fill(middle + first, middle + last, 0.0);
     for (int64_t i = rows.first; i < rows.last; ++i) {
-      for (int64_t x = first; x < last; ++x) middle[x] += line(i)[x];
+      const float* row = line(i);
+      for (int64_t x = first; x < last; ++x) middle[x] += row[x];
     }
   }
 
-  double* sums = middle + g_.w.in;
+  const double inverse = 1.0 / static_cast<double>(g_.taps());
+  if (g_.w.kernel == 3 && g_.w.stride == 1 && g_.w.dilation == 1) {  // most often
+    for (int64_t i = 0; i < count; ++i) k[i] = static_cast<float>((middle[i] + middle[i + 1] + middle[i + 2]) * inverse);
+    return;
+  }
+  double* sums = middle + length;
   std::fill_n(sums, count, 0.0);
   for (int64_t j = 0; j < g_.w.kernel; ++j) {
-    const int64_t from = std::max(q, outputs_[j].first), to = std::min(q + count, outputs_[j].last);
-    if (from >= to) continue;
-    const double* value = middle + g_.w.At(from, j);
-    double* sum = sums + from - q;
+    const double* value = middle + j * g_.w.dilation;
     if (g_.w.stride == 1) {  // the loop that vectorises
-      for (int64_t x = 0; x < to - from; ++x) sum[x] += value[x];
+      for (int64_t i = 0; i < count; ++i) sums[i] += value[i];
     } else {
-      for (int64_t x = 0; x < to - from; ++x) sum[x] += value[x * g_.w.stride];
+      for (int64_t i = 0; i < count; ++i) sums[i] += value[i * g_.w.stride];
     }
   }
-  const double inverse = 1.0 / static_cast<double>(g_.taps());
   for (int64_t i = 0; i < count; ++i) k[i] = static_cast<float>(sums[i] * inverse);
 }
 

@@ -11,7 +11,6 @@
 // that is left, on an image of any size.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "core/executor.h"
@@ -46,9 +45,8 @@ class WindowMean {
 
   const Executor& executor_;
   const ConvGeometry& g_;
-  bool identity_;                              // a 1x1 kernel at stride 1: K is A itself
-  bool whole_;                                 // lines are cut from a whole K
-  std::array<Axis::Range, kFewTaps> outputs_;  // where each column of few taps lies inside the image
+  bool identity_;  // a 1x1 kernel at stride 1: K is A itself
+  bool whole_;     // lines are cut from a whole K
   int64_t middle_size_, lines_size_;
   double* middle_;  // of each worker: windows of rows, columns still apart, and a line of sums
   double* prefix_;

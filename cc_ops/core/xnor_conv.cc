@@ -24,6 +24,16 @@ constexpr int64_t kTile = 4;
 // What is worth a task, in pixels times blocks of filters times words: some microseconds.
 constexpr int64_t kTaskWords = 4096;
 
+// How long a call takes one thread, in nanoseconds and at a guess; at its best on the machines that this was written for, so that
+// it is small calls that are not shared. Beside its words, each window has its signs put together, and meets each block of
+// filters in a tile that begins and ends.
+double Estimate(const ConvGeometry& g, const KernelLayout& layout) {
+  constexpr double kWord = 0.25, kTileEnds = 4, kWindow = 8, kValue = 0.06;
+  const double window =
+      kWindow + static_cast<double>(g.groups * layout.blocks) * (static_cast<double>(layout.words) * kWord + kTileEnds);
+  return static_cast<double>(g.pixels()) * window + static_cast<double>(g.input_size()) * kValue;
+}
+
 // How the work is cut: tasks of a few output pixels, times groups, times ranges of filters. Neighbouring pixels are handed out
 // together and meet the filters at once, `rows` at most: to read a panel of filters again for each task would count.
 struct Tasks {
@@ -52,24 +62,24 @@ class Call {
         g_(g),
         scratch_(memory),
         layout_(g),
-        tasks_(g, layout_.words, executor.parallel.workers()),
+        workers_(Estimate(g, layout_) < executor.parallel.worth_sharing() ? 1 : executor.parallel.workers()),
+        tasks_(g, layout_.words, workers_),
         image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_, maps.input),
         bases_(executor, g, options.pad_value == 0, &scratch_),
         packed_(maps.input != nullptr),
         signs_(maps.output) {
-    const int64_t workers = executor.parallel.workers();
     if (options.input_scaling) window_mean_.emplace(executor, g, &scratch_);
     window_words_ = RoundUp(image_.GatheredWords(tasks_.rows), kLanes);
-    windows_ = scratch_.Take<uint32_t>(window_words_, workers);
-    runs_ = scratch_.Take<const uint32_t*>(tasks_.rows * image_.pieces(), workers);
-    row_bases_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
+    windows_ = scratch_.Take<uint32_t>(window_words_, workers_);
+    runs_ = scratch_.Take<const uint32_t*>(tasks_.rows * image_.pieces(), workers_);
+    row_bases_ = scratch_.Take<const int32_t*>(tasks_.rows, workers_);
     row_scales_size_ = RoundUp(tasks_.rows, kLanes);  // whole cache lines
-    row_scales_ = scratch_.Take<float>(row_scales_size_, workers);
+    row_scales_ = scratch_.Take<float>(row_scales_size_, workers_);
     if (!signs_) return;
     store_.emplace(g, signs_->layout, &scratch_);
-    row_thresholds_ = scratch_.Take<const int32_t*>(tasks_.rows, workers);
-    row_flips_ = scratch_.Take<const uint16_t*>(tasks_.rows, workers);
-    row_signs_ = scratch_.Take<SignHalf*>(tasks_.rows, workers);
+    row_thresholds_ = scratch_.Take<const int32_t*>(tasks_.rows, workers_);
+    row_flips_ = scratch_.Take<const uint16_t*>(tasks_.rows, workers_);
+    row_signs_ = scratch_.Take<SignHalf*>(tasks_.rows, workers_);
   }
 
   int64_t bytes() const { return scratch_.bytes(); }
@@ -94,7 +104,8 @@ class Call {
                                          {window_mean_ ? window_mean_->items() : 0, average},
                                          {tasks_.count, convolve, tasks_.together},
                                          {store_ ? store_->join_items() : 0, join}};
-    executor_.parallel.RunPhases(phases, 4);
+    if (workers_ > 1) return executor_.parallel.RunPhases(phases, 4);
+    executor_.parallel.Run(1, [&](int64_t, int64_t, int) { SerialFor().RunPhases(phases, 4); });
   }
 
  private:
@@ -163,6 +174,7 @@ class Call {
   const ConvGeometry& g_;
   ScratchCursor scratch_;
   KernelLayout layout_;
+  int workers_;
   Tasks tasks_;
   SignImage image_;
   BorderBases bases_;

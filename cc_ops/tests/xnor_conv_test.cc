@@ -224,6 +224,33 @@ TEST(XnorConv, ScratchMemoryThatHasNoSizeIsNotTakenForLittle) {
   EXPECT_EQ(XnorConvScratchBytes(executor, g, {true, 1}), kEndlessScratch);
 }
 
+// Three workers that never come; keeps the most items of a phase that were offered to them.
+class CountingFor final : public ParallelFor {
+ public:
+  int workers() const override { return 3; }
+  void Run(int64_t items, Body body) const override {
+    most_ = std::max(most_, items);
+    SerialFor().Run(items, body);
+  }
+  int64_t most() const { return most_; }
+
+ private:
+  mutable int64_t most_ = 0;
+};
+
+TEST(XnorConv, WhatOneThreadDoesInAMomentIsNotShared) {
+  const auto most_items = [](const Shape& shape) {
+    const ConvGeometry g = shape.Make();
+    const CountingFor three;
+    const Executor executor{*SupportedBackends().front(), three};
+    const Packed packed = Pack({executor.backend, kSerial}, g, Scaling::kChannel, std::vector<float>(g.kernel_size(), 1.0f));
+    RunXnor(executor, g, {}, std::vector<float>(g.input_size(), 1.0f), packed);
+    return three.most();
+  };
+  EXPECT_EQ(most_items(Shape(1, 8, 8, 64).Kernel(3, 3, 64)), 1);
+  EXPECT_GT(most_items(Shape(1, 32, 32, 64).Kernel(3, 3, 64)), 3);
+}
+
 TEST(XnorConv, AnEmptyOutputTouchesNothing) {
   const Executor executor{*SupportedBackends().front(), kSerial};
   const ConvGeometry g = Shape(0, 4, 4, 3).Make();
