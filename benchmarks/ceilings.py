@@ -82,9 +82,11 @@ class Ceilings:
             for row in self._run(f"Xnor(Conv|Apart)/{isa}/({shapes})/", [cpus], 0.1)[0]:
                 op, _, layer, threads = row["name"].split("/")[:4]
                 way = "apart" if op == "XnorApart" else {"threads:1": "one", "threads:2": "shared"}[threads]
-                best[layer, way] = min(best.get((layer, way), math.inf), row["quick_us"])
+                if "quick_us" in row:  # neither in what failed, nor in an older program's answer
+                    best[layer, way] = min(best.get((layer, way), math.inf), row["quick_us"])
         ways = ("one", "shared", "apart")
-        return [{"layer": layer, **{way: best[layer, way] for way in ways}} for layer in SHARED_LAYERS]
+        whole = [layer for layer in SHARED_LAYERS if all((layer, way) in best for way in ways)]
+        return [{"layer": layer, **{way: best[layer, way] for way in ways}} for layer in whole]
 
     def _run(self, rows: str, cpus: Sequence[Sequence[int]], seconds: float) -> list[list[Mapping[str, Any]]]:
         """The rows of as many processes at the same time as there are `cpus`, each on those."""

@@ -198,9 +198,9 @@ def _two_threads(results: dict[str, Any]) -> str:
         times = (f"{one:.1f}", f"{shared:.1f}", f"{one / shared:.2f}×", f"{apart:.1f}", f"{2 * one / apart:.2f}×")
         lines.append([row["layer"], *times])
     text = (
-        "The bare XNOR convolution with alpha and K, batch 1, while nobody takes the processors away: one call in "
-        "fifty is quicker; the least of several runs. Two calls apart, one for each thread, show what the machine "
-        "gives two threads that share nothing."
+        f"The bare XNOR convolution with alpha and K, {_isas(results)[0]}, batch 1, at its best, while nobody takes "
+        "the processors away: one call in fifty is quicker; the least of several runs. Two calls apart, one for each "
+        "thread, show what the machine gives two threads that share nothing."
     )
     return f"### Two threads\n\n{text}\n\n{_markdown(lines)}"
 

@@ -309,5 +309,5 @@ def save(results: dict[str, Any], path: Path) -> None:
 def median_ratio(row: dict[str, Any], fast: str, slow: str) -> float | None:
     """How many times as fast one figure is as another: the median of the rounds' ratios."""
     pairs = zip(row["rounds"].get(slow, []), row["rounds"].get(fast, []), strict=False)
-    ratios = [a / b for a, b in pairs if b > 0]
+    ratios = [a / b for a, b in pairs if a > 0 and b > 0]
     return statistics.median(ratios) if ratios else None

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 SECONDS = 0.05  # a round and figure, at least; that of bnn_tf.bench too
+PATIENCE = 3.0  # until a long run has been longer than a short one
 
 
 @dataclasses.dataclass
@@ -113,7 +114,8 @@ class Timed:
 
 
 def slope(run: Callable[[int], Any], short: int, long: int, clock: Callable[[], float]) -> float:
-    """Seconds an op: the best of the long runs less the best of the short ones, over what they differ in.
+    """Seconds an op: the best of the long runs less the best of the short ones, over what they differ in; 0 where
+    something else took so much of the machine's time that the long one wasn't longer.
 
     Args:
         run: runs a number of ops.
@@ -124,10 +126,11 @@ def slope(run: Callable[[int], Any], short: int, long: int, clock: Callable[[], 
         run(count)
         return clock() - start
 
-    shortest, longest, until = float("inf"), float("inf"), time.perf_counter() + SECONDS
+    shortest, longest, begun, taken = float("inf"), float("inf"), time.perf_counter(), 0
     while True:
-        shortest, longest = min(shortest, timed(short)), min(longest, timed(long))
-        if time.perf_counter() > until:
+        shortest, longest, taken = min(shortest, timed(short)), min(longest, timed(long)), taken + 1
+        late = time.perf_counter() - begun
+        if late > PATIENCE or (late > SECONDS and taken > 1 and longest > shortest):
             return max(longest - shortest, 0.0) / (long - short)
 
 

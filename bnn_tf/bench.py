@@ -256,12 +256,15 @@ class Repeated:
         )
 
     def seconds(self) -> float:
-        """Of one op: the best long run less the best short one, over what they differ in."""
-        shortest, longest, until = float("inf"), float("inf"), time.perf_counter() + _SECONDS
-        while True:
+        """Of one op: the best long run less the best short one, over what they differ in; 0 where something else took
+        so much of the machine's time that the long one wasn't longer."""
+        shortest, longest, start = float("inf"), float("inf"), time.perf_counter()
+        for taken in itertools.count(1):
             shortest, longest = min(shortest, self._time(self._short)), min(longest, self._time(self._long))
-            if time.perf_counter() > until:
-                return max(longest - shortest, 0.0) / (self._long - self._short)
+            late = time.perf_counter() - start
+            if late > _PATIENCE or (late > _SECONDS and taken > 1 and longest > shortest):
+                break
+        return max(longest - shortest, 0.0) / (self._long - self._short)
 
 
 def is_linear(times: Mapping[int, float]) -> bool:
@@ -299,7 +302,7 @@ class Figure:
 
 
 def figures(rounds: Mapping[str, Sequence[float]], baseline: str = BASELINE) -> dict[str, Figure]:
-    """Summarises rounds.
+    """Summarises rounds; those of no time have measured nothing, and don't count.
 
     Args:
         rounds: for each op its seconds round by round; a slow op may have fewer.
@@ -312,10 +315,11 @@ def figures(rounds: Mapping[str, Sequence[float]], baseline: str = BASELINE) -> 
     base = rounds.get(baseline, ())
 
     def ratio(values: Sequence[float]) -> float | None:
-        ratios = [b / value for b, value in zip(base, values, strict=False) if value > 0]
+        ratios = [b / value for b, value in zip(base, values, strict=False) if b > 0 and value > 0]
         return statistics.median(ratios) if ratios else None
 
-    return {name: Figure(statistics.median(values), ratio(values)) for name, values in rounds.items() if values}
+    measured = {name: [value for value in values if value > 0] for name, values in rounds.items()}
+    return {name: Figure(statistics.median(seen), ratio(rounds[name])) for name, seen in measured.items() if seen}
 
 
 def compare(

@@ -15,7 +15,7 @@ from bnn_tf.bench import Layer
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # benchmarks/ is not part of the package
 
-from benchmarks import definition, report, run
+from benchmarks import definition, report, run, worker
 from benchmarks.ceilings import Ceilings
 from benchmarks.engine import Engine, EngineError
 from benchmarks.layers import GROWTH, LAYERS
@@ -108,6 +108,15 @@ class TestCompare:
         assert figures["slow"] == bench.Figure(8.0, 0.5)
         assert figures["tensorflow"].times_as_fast == 1 and "none" not in figures
         assert bench.figures({"xnor": [1.0]})["xnor"].times_as_fast is None
+
+    def test_rounds_of_no_time_do_not_count(self):
+        figures = bench.figures({"tensorflow": [0.0, 4.0, 6.0], "xnor": [1.0, 0.0, 2.0], "bwn": [0.0, 0.0, 0.0]})
+        assert figures == {"tensorflow": bench.Figure(5.0, 1.0), "xnor": bench.Figure(1.5, 3.0)}
+
+    def test_a_long_run_must_once_be_longer_than_a_short_one(self, monkeypatch):
+        monkeypatch.setattr(worker, "SECONDS", 0)
+        times = iter([0, 5, 5, 9, 9, 12, 12, 19])  # short and long in turn: 5, 4, then 3, 7
+        assert worker.slope(lambda count: None, 1, 3, lambda: next(times)) == (4 - 3) / 2
 
     def test_table(self):
         lines = bench.table(
