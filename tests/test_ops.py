@@ -189,7 +189,7 @@ def test_flipping_one_weight_moves_one_output_by_two(rng):
 def test_results_depend_on_neither_threads_nor_the_batch_split(rng):
     case = ConvCase((6, 9, 10, 70), (3, 3), 40, (2, 1))
     x, kernel = tensors(rng, case.image, case.kernel_shape)
-    dense_x, dense_kernel = tensors(rng, (31, 200), (200, 50))
+    dense_x, dense_kernel = tensors(rng, (310, 200), (200, 130))  # a smaller one isn't shared
     for backend in BACKENDS:
         for function, a, b, options in (
             (_core.binary_conv2d, x, kernel, core_window(case)),
@@ -235,7 +235,7 @@ def saved(tmp_path_factory):
     """Inputs, expected outputs and a SavedModel, for fresh interpreters."""
     folder = tmp_path_factory.mktemp("saved")
     rng = np.random.default_rng(5)
-    x, kernel = tensors(rng, (2, 6, 7, 37), (3, 3, 37, 20))
+    x, kernel = tensors(rng, (4, 14, 14, 37), (3, 3, 37, 40))  # large enough for threads to share it
     expected = {
         "exact": oracle.conv2d(x, kernel, binary_input=True, **EXACT),
         "scaled": oracle.conv2d(x, kernel, binary_input=True),
@@ -353,7 +353,7 @@ def test_k_of_a_large_image_is_accurate_to_float32(rng):
 
 @pytest.fixture
 def problem(rng):
-    x, kernel = tensors(rng, (2, 6, 5, 9), (3, 3, 9, 4))
+    x, kernel = tensors(rng, (20, 16, 15, 9), (3, 3, 9, 4))  # large enough for threads to share it
     return x, kernel, ops.binary_conv_input2d(x, kernel).numpy()
 
 

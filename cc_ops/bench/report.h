@@ -38,6 +38,7 @@ void Time(benchmark::State& state, double operations, double ceiling, int thread
 template <typename Run>
 void TimeRuns(benchmark::State& state, double operations, double ceiling, int threads, Run run) {
   std::vector<std::chrono::nanoseconds> runs;
+  runs.reserve(state.max_iterations);
   Time(state, operations, ceiling, threads, [&] {
     const auto begin = std::chrono::steady_clock::now();
     run();

@@ -103,6 +103,9 @@ struct Backend {
   void (*lookup_gemm)(const LookupGemm& gemm);
 
   void (*float_gemm)(const FloatGemm& gemm);
+
+  // About what xnor_gemm takes to meet one word with a block of 16 filters, in ns: whether a call is worth sharing hangs on it.
+  double word_ns;
 };
 
 // Those compiled in, best first. The last runs everywhere.

@@ -33,9 +33,9 @@ class ParallelFor {
   virtual ~ParallelFor() = default;
   virtual int workers() const = 0;
 
-  // So many nanoseconds of one thread's work pay for sharing it: what one thread does in five microseconds takes two as long or
-  // longer, for one has to be told and both have to wait for each other.
-  virtual double worth_sharing() const { return 8000; }
+  // So much work of one thread pays for sharing it. Another has to be told of it, and both have to wait for each other: what one
+  // does in 4 or 6 us, two that are awake do in as many, and what takes 11 in 8.
+  virtual double worth_sharing_ns() const { return 8000; }
 
   // Calls `body` over ranges that cover [0, items) exactly, and returns when all are done. Each item should be worth some
   // microseconds; results must not depend on how the ranges fall.

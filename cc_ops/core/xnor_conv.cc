@@ -24,14 +24,13 @@ constexpr int64_t kTile = 4;
 // What is worth a task, in pixels times blocks of filters times words: some microseconds.
 constexpr int64_t kTaskWords = 4096;
 
-// How long a call takes one thread, in nanoseconds and at a guess; at its best on the machines that this was written for, so that
-// it is small calls that are not shared. Beside its words, each window has its signs put together, and meets each block of
-// filters in a tile that begins and ends.
-double Estimate(const ConvGeometry& g, const KernelLayout& layout) {
-  constexpr double kWord = 0.25, kTileEnds = 4, kWindow = 8, kValue = 0.06;
-  const double window =
-      kWindow + static_cast<double>(g.groups * layout.blocks) * (static_cast<double>(layout.words) * kWord + kTileEnds);
-  return static_cast<double>(g.pixels()) * window + static_cast<double>(g.input_size()) * kValue;
+// How long a call takes one thread, in nanoseconds and within a factor of two: besides meeting words, each window's signs are put
+// together, and with each block of filters it ends in sums that become floats; floats are read, and so are the kernel's bits.
+double EstimateNs(const Backend& backend, const ConvGeometry& g, const KernelLayout& layout, bool packed) {
+  constexpr double kWindow = 5, kSums = 2, kValue = 0.06, kKernelWord = 0.024;
+  const double blocks = static_cast<double>(g.groups * layout.blocks), words = static_cast<double>(layout.words);
+  return static_cast<double>(g.pixels()) * (kWindow + blocks * (words * backend.word_ns + kSums)) +
+         (packed ? 0 : static_cast<double>(g.input_size()) * kValue) + static_cast<double>(layout.total_words()) * kKernelWord;
 }
 
 // How the work is cut: tasks of a few output pixels, times groups, times ranges of filters. Neighbouring pixels are handed out
@@ -62,7 +61,9 @@ class Call {
         g_(g),
         scratch_(memory),
         layout_(g),
-        workers_(Estimate(g, layout_) < executor.parallel.worth_sharing() ? 1 : executor.parallel.workers()),
+        workers_(EstimateNs(executor.backend, g, layout_, maps.input != nullptr) < executor.parallel.worth_sharing_ns()
+                     ? 1
+                     : executor.parallel.workers()),
         tasks_(g, layout_.words, workers_),
         image_(executor, g, options.pad_value < 0, options.input_scaling, &scratch_, maps.input),
         bases_(executor, g, options.pad_value == 0, &scratch_),

@@ -74,7 +74,7 @@ inline std::vector<float> RunSign(const Executor& executor, const ConvGeometry& 
 class BackwardsFor final : public ParallelFor {
  public:
   int workers() const override { return 3; }
-  double worth_sharing() const override { return 0; }
+  double worth_sharing_ns() const override { return 0; }
   void Run(int64_t items, Body body) const override { RunBackwards({items, body}); }
   void RunPhases(const Phase* phases, int count) const override { std::for_each_n(phases, count, RunBackwards); }
 
@@ -94,7 +94,7 @@ class ThreadFor final : public ParallelFor {
  public:
   explicit ThreadFor(int threads) : threads_(threads) {}
   int workers() const override { return threads_; }
-  double worth_sharing() const override { return 0; }
+  double worth_sharing_ns() const override { return 0; }
   void Run(int64_t items, Body body) const override {
     std::vector<std::thread> threads;
     for (int worker = 0; worker < std::min<int64_t>(threads_, items); ++worker) {

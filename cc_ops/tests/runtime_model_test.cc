@@ -29,17 +29,17 @@ std::unique_ptr<PackedModel> Sample(const ModelOptions& options = {1, ""}) {
 std::vector<float> Image(const Sizes& shape, uint64_t stream = 0) { return Random(stream).Values(Elements(shape)); }
 
 TEST(RuntimeModel, EveryBackendAndThreadCountAgrees) {
-  const Sizes shape = {3, 12, 10, 3};
+  const Sizes shape = {90, 12, 10, 3};  // enough for its convolutions to be shared
   const std::vector<float> x = Image(shape);
   const std::vector<float> expected = RunModel(*Sample({1, "portable"}), shape, x);
-  ASSERT_EQ(expected.size(), 15u);
-  for (size_t row = 0; row < 15; row += 5) {
+  ASSERT_EQ(expected.size(), 450u);
+  for (size_t row = 0; row < 450; row += 5) {
     EXPECT_NEAR(std::accumulate(expected.begin() + row, expected.begin() + row + 5, 0.0), 1, 1e-6);
   }
   for (const Backend* backend : SupportedBackends()) {
     for (const int threads : {1, 2, 5}) {
       const std::vector<float> y = RunModel(*Sample({threads, backend->name}), shape, x);
-      EXPECT_TRUE(Agree(backend->name, {3, 5}, y, ToDouble(expected), std::vector<double>(15, 1e-5)));
+      EXPECT_TRUE(Agree(backend->name, {90, 5}, y, ToDouble(expected), std::vector<double>(450, 1e-5)));
     }
   }
 }
@@ -146,7 +146,7 @@ TEST(RuntimeModel, ThreadsShareAModel) {
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
   for (int64_t thread = 0; thread < 8; ++thread) {
-    const Sizes shape = {1 + thread % 2, 12 + thread / 2, 10, 3};
+    const Sizes shape = {50 + thread % 2, 12 + thread / 2, 10, 3};
     threads.emplace_back([&model, &wrong, shape, thread] {
       const std::vector<float> x = Image(shape, thread);
       const std::vector<float> expected = RunModel(*model, shape, x);

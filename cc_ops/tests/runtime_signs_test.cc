@@ -100,8 +100,9 @@ class RuntimeSignsTest : public BackendTest {
     for (int i = 0; i < count; ++i) {
       const Sizes image = {random.Int(3, 12), random.Int(3, 12), random.Of(kChannels)};
       const PackedBuilder net = RandomNetwork(image, numbers, &random);
-      const Sizes input = {random.Int(1, 3), image[0], image[1], image[2]};
       const int threads = random.Chance(0.3) ? 3 : 1;
+      const int64_t batch = threads == 1 ? random.Int(1, 3) : random.Int(10, 20);  // enough for threads to share it
+      const Sizes input = {batch, image[0], image[1], image[2]};
       kept += Compare(Where("network " + std::to_string(i)), net, input, {threads, backend().name}, &random).kept;
       if (HasFailure()) return kept;
     }

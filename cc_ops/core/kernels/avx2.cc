@@ -331,7 +331,7 @@ void RunFloatGemm(const FloatGemm& g) { ForTiles<FloatTile>(g, g.m, CeilDiv(g.n,
 }  // namespace
 
 const Backend kAvx2 = {
-    "avx2", Supported, PackRows, PackBlock, CountTaps, RunXnorGemm, kTableSize, BuildTables, RunLookupGemm, RunFloatGemm,
+    "avx2", Supported, PackRows, PackBlock, CountTaps, RunXnorGemm, kTableSize, BuildTables, RunLookupGemm, RunFloatGemm, 1.4,
 };
 
 }  // namespace bnn

@@ -397,13 +397,13 @@ void RunFloatGemm(const FloatGemm& g) { ForTiles<FloatTile>(g, g.m, CeilDiv(g.n,
 }  // namespace
 
 const Backend kAvx512 = {
-    "avx512",   SupportedVpopcnt, PackRows,      PackBlock,    CountTaps<Vpopcnt>, RunXnorGemm<Vpopcnt>,
-    kTableSize, BuildTables,      RunLookupGemm, RunFloatGemm,
+    "avx512",    SupportedVpopcnt, PackRows,     PackBlock, CountTaps<Vpopcnt>, RunXnorGemm<Vpopcnt>, kTableSize,
+    BuildTables, RunLookupGemm,    RunFloatGemm, 0.42,
 };
 
 const Backend kAvx512Bw = {
-    "avx512bw",           SupportedBw, PackRows,    PackBlock,     CountTaps<Nibbles>,
-    RunXnorGemm<Nibbles>, kTableSize,  BuildTables, RunLookupGemm, RunFloatGemm,
+    "avx512bw",  SupportedBw,   PackRows,     PackBlock, CountTaps<Nibbles>, RunXnorGemm<Nibbles>, kTableSize,
+    BuildTables, RunLookupGemm, RunFloatGemm, 1.3,
 };
 
 }  // namespace bnn

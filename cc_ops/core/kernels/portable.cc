@@ -147,7 +147,7 @@ void RunFloatGemm(const FloatGemm& g) {
 }  // namespace
 
 const Backend kPortable = {
-    "portable", Supported, PackRows, PackBlock, CountTaps, RunXnorGemm, kTableSize, BuildTables, RunLookupGemm, RunFloatGemm,
+    "portable", Supported, PackRows, PackBlock, CountTaps, RunXnorGemm, kTableSize, BuildTables, RunLookupGemm, RunFloatGemm, 6.5,
 };
 
 }  // namespace bnn
