@@ -89,7 +89,8 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
     """Accuracy against packed size, and against the time an image takes; both axes of cost are logarithmic.
 
     A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
-    Where there are more than twelve networks, those of the front alone have their labels beside them.
+    Where there are more than twelve networks, those of the front alone have their labels beside them; of "LeNet, ×2,
+    bwn" in the group "LeNet, bwn" only "×2", as the legend tells the rest.
 
     Args:
         networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
@@ -147,7 +148,8 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         if len(points) > _MOST_LABELS and place not in front:
             continue
         height = -11 if _is_below(place, list(points.values())) else 5
-        axes.annotate(plain(name), place, xytext=(6, height), textcoords="offset points", fontsize="small")
+        text = _beside(name, str(networks[name].get("group", "")))
+        axes.annotate(plain(text), place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
@@ -158,6 +160,12 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
+
+
+def _beside(name: str, group: str) -> str:
+    """What stands beside a point: of "LeNet, ×2, bwn" in the group "LeNet, bwn", which the legend names, "×2"."""
+    told = group.split(", ")
+    return ", ".join(part for part in name.split(", ") if part not in told) or name
 
 
 def _ticks(costs: list[float]) -> tuple[float, ...]:
