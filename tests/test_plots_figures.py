@@ -94,11 +94,11 @@ class TestTradeOff:
         assert below(axes) == ["Pareto front", *many]
 
     def test_labels_leave_out_what_the_legend_tells(self):
-        sizes = {"LeNet, ×1, bwn": 1, "LeNet, ×2, bwn": 2, "float": 32}
-        group = {"LeNet, ×1, bwn": "LeNet, bwn", "LeNet, ×2, bwn": "LeNet, bwn", "float": "float"}
+        sizes = {"LeNet, ×1, bwn": 1, "LeNet, ×2, bwn": 2, "VGG, ×2, bwn": 4, "float": 32}
+        group = dict.fromkeys(sizes, "LeNet, bwn") | {"VGG, ×2, bwn": "VGG, bwn", "float": "float"}
         networks = {name: {"accuracy": 0.9, "packed_bytes": sizes[name], "group": group[name]} for name in sizes}
         (axes,) = is_sound(plots.trade_off(networks), panels=1)
-        assert [text.get_text() for text in axes.texts] == ["×1", "×2", "float"]
+        assert [text.get_text() for text in axes.texts] == ["×1", "×2", "VGG, ×2, bwn", "float"]
 
     def test_front(self):
         assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.5), (1, 0.4), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]

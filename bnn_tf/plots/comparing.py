@@ -90,7 +90,7 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
 
     A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
     Where there are more than twelve networks, those of the front alone have their labels beside them; of "LeNet, ×2,
-    bwn" in the group "LeNet, bwn" only "×2", as the legend tells the rest.
+    bwn", one of several in the group "LeNet, bwn", only "×2", as the legend tells the rest.
 
     Args:
         networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
@@ -148,7 +148,8 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         if len(points) > _MOST_LABELS and place not in front:
             continue
         height = -11 if _is_below(place, list(points.values())) else 5
-        text = _beside(name, str(networks[name].get("group", "")))
+        group = str(networks[name].get("group", name))
+        text = _beside(name, group) if _size(networks, group) > 1 else name
         axes.annotate(plain(text), place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
@@ -160,6 +161,10 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
+
+
+def _size(networks: Mapping[str, Mapping[str, Any]], group: str) -> int:
+    return sum(str(of.get("group", name)) == group for name, of in networks.items())
 
 
 def _beside(name: str, group: str) -> str:
