@@ -356,13 +356,17 @@ def ops_for(batch: int) -> tuple[str, ...]:
 
 
 def table(rows: Mapping[str, Mapping[str, Figure]]) -> str:
-    """For each layer its microseconds and how many times as fast as the baseline an op is; below 1 it is slower."""
-    names = list(next(iter(rows.values()), {}))
+    """For each layer its microseconds and how many times as fast as the baseline an op is; below 1 it is slower.
+
+    What couldn't be measured, the machine being busy elsewhere, is "-".
+    """
+    names = list(dict.fromkeys(name for of in rows.values() for name in of))
     others = [name for name in names if name != BASELINE]
     lines = [["layer", *(f"{name} us" for name in names), *(f"{name} x" for name in others)]]
     for layer, of in rows.items():
-        times = [f"{of[name].seconds * 1e6:.1f}" for name in names]
-        lines.append([layer, *times, *(f"{of[name].times_as_fast:.2f}" for name in others)])
+        times = [f"{of[name].seconds * 1e6:.1f}" if name in of else "-" for name in names]
+        ratios = [of[name].times_as_fast if name in of else None for name in others]
+        lines.append([layer, *times, *("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
     return text_table(lines[0], lines[1:])
 
 

@@ -113,6 +113,11 @@ class TestCompare:
         figures = bench.figures({"tensorflow": [0.0, 4.0, 6.0], "xnor": [1.0, 0.0, 2.0], "bwn": [0.0, 0.0, 0.0]})
         assert figures == {"tensorflow": bench.Figure(5.0, 1.0), "xnor": bench.Figure(1.5, 3.0)}
 
+    def test_what_was_not_measured_is_a_dash_in_the_table(self):
+        rounds = {"a": {"tensorflow": [4e-6], "xnor": [1e-6]}, "b": {"tensorflow": [0.0], "xnor": [1e-6]}}
+        rows = {layer: bench.figures(of) for layer, of in rounds.items()}
+        assert bench.table(rows).split("\n")[-1].split() == ["b", "-", "1.0", "-"]
+
     def test_a_long_run_must_once_be_longer_than_a_short_one(self, monkeypatch):
         monkeypatch.setattr(worker, "SECONDS", 0)
         times = iter([0, 5, 5, 9, 9, 12, 12, 19])  # short and long in turn: 5, 4, then 3, 7

@@ -33,8 +33,8 @@ class ParallelFor {
   virtual ~ParallelFor() = default;
   virtual int workers() const = 0;
 
-  // So much work of one thread pays for sharing it. Another has to be told of it, and both have to wait for each other: what one
-  // does in 4 or 6 us, two that are awake do in as many, and what takes 11 in 8.
+  // So much work of one thread pays for sharing it. Another has to be told of it, and both have to wait for each other: what
+  // takes one 4 us takes two that are awake longer, 6 as long, and 11 becomes 8.
   virtual double worth_sharing_ns() const { return 8000; }
 
   // Calls `body` over ranges that cover [0, items) exactly, and returns when all are done. Each item should be worth some

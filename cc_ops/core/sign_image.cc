@@ -27,8 +27,8 @@ bool IsShort(int64_t piece_bits) { return piece_bits <= 64 && piece_bits != 56; 
 
 // The windows of `count` pixels whose kernel rows are one short piece each: as small layers have them, where gathering takes as
 // long as counting. Each piece is one load and one store, which also clears what follows it up to the end of the window.
-template <typename Rows>  // so that three rows can be unrolled
-void GatherShort(const uint32_t* const* rows, Rows kernel_rows, int64_t first_byte, int64_t pixel_bytes, int64_t count,
+template <typename Count>  // so that three rows can be unrolled
+void GatherShort(const uint32_t* const* rows, Count kernel_rows, int64_t first_byte, int64_t pixel_bytes, int64_t count,
                  int64_t piece_bits, int64_t window_words, uint32_t* words) {
   const uint64_t inside = ~uint64_t{0} >> (64 - piece_bits);
   for (int64_t pixel = 0; pixel < count; ++pixel, first_byte += pixel_bytes, words += window_words) {

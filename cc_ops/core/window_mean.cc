@@ -114,15 +114,15 @@ void WindowMean::AddLine(const float* a, int64_t p, int64_t q, int64_t count, fl
   std::fill(middle, middle + first, 0.0);
   std::fill(middle + last, middle + length, 0.0);
   const Axis::Range rows = g_.h.Inside(p);
-  const auto line = [&](int64_t i) { return a + g_.h.At(p, i) * g_.w.in + start; };
+  const auto line = [&](int64_t i) { return a + g_.h.At(p, i) * g_.w.in; };
   if (rows.size() == 3) {  // most often
     const float *one = line(rows.first), *two = line(rows.first + 1), *three = line(rows.first + 2);
-    for (int64_t x = first; x < last; ++x) middle[x] = static_cast<double>(one[x]) + two[x] + three[x];
+    for (int64_t x = first; x < last; ++x) middle[x] = static_cast<double>(one[start + x]) + two[start + x] + three[start + x];
   } else {
     std::fill(middle + first, middle + last, 0.0);
     for (int64_t i = rows.first; i < rows.last; ++i) {
       const float* row = line(i);
-      for (int64_t x = first; x < last; ++x) middle[x] += row[x];
+      for (int64_t x = first; x < last; ++x) middle[x] += row[start + x];
     }
   }
 

@@ -24,12 +24,14 @@ constexpr int64_t kTile = 4;
 // What is worth a task, in pixels times blocks of filters times words: some microseconds.
 constexpr int64_t kTaskWords = 4096;
 
-// How long a call takes one thread, in nanoseconds and within a factor of two: besides meeting words, each window's signs are put
-// together, and with each block of filters it ends in sums that become floats; floats are read, and so are the kernel's bits.
+// How long a call takes one thread, in nanoseconds and within a factor of two or three: besides meeting words, each window's
+// signs are put together, bit by bit or byte by byte, and with each block of filters it ends in sums that become floats; floats
+// are read, and so are the kernel's bits.
 double EstimateNs(const Backend& backend, const ConvGeometry& g, const KernelLayout& layout, bool packed) {
-  constexpr double kWindow = 5, kSums = 2, kValue = 0.06, kKernelWord = 0.024;
+  constexpr double kSums = 2, kValue = 0.06, kKernelWord = 0.024;
+  const double window = g.group_channels() % 8 ? 24 : 5;
   const double blocks = static_cast<double>(g.groups * layout.blocks), words = static_cast<double>(layout.words);
-  return static_cast<double>(g.pixels()) * (kWindow + blocks * (words * backend.word_ns + kSums)) +
+  return static_cast<double>(g.pixels()) * (window + blocks * (words * backend.word_ns + kSums)) +
          (packed ? 0 : static_cast<double>(g.input_size()) * kValue) + static_cast<double>(layout.total_words()) * kKernelWord;
 }
 
@@ -106,6 +108,7 @@ class Call {
                                          {tasks_.count, convolve, tasks_.together},
                                          {store_ ? store_->join_items() : 0, join}};
     if (workers_ > 1) return executor_.parallel.RunPhases(phases, 4);
+    // As one item: what its owner does around the work of a thread, he does here too.
     executor_.parallel.Run(1, [&](int64_t, int64_t, int) { SerialFor().RunPhases(phases, 4); });
   }
 
