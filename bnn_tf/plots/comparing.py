@@ -1,5 +1,6 @@
 """Trained networks beside each other: how good they are, and what that costs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -144,12 +145,13 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         own = [points[name] for name, of in networks.items() if of.get("group", name) == group]
         if own:
             axes.plot(*zip(*own, strict=True), label=plain(group), **series(index, 8, "none"))
+    sizes = Counter(str(of.get("group", name)) for name, of in networks.items())
     for name, place in points.items():
         if len(points) > _MOST_LABELS and place not in front:
             continue
         height = -11 if _is_below(place, list(points.values())) else 5
         group = str(networks[name].get("group", name))
-        text = _beside(name, group) if _size(networks, group) > 1 else name
+        text = _beside(name, group) if sizes[group] > 1 else name
         axes.annotate(plain(text), place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
@@ -161,10 +163,6 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     axes.set_ylabel("test accuracy")
     percent_axis(axes.yaxis)
     soft_grid(axes)
-
-
-def _size(networks: Mapping[str, Mapping[str, Any]], group: str) -> int:
-    return sum(str(of.get("group", name)) == group for name, of in networks.items())
 
 
 def _beside(name: str, group: str) -> str:
