@@ -368,6 +368,31 @@ def test_in_a_function_with_unknown_sizes(problem):
     np.testing.assert_array_equal(dense(x[0], kernel[0, 0]), ops.binary_dense(x[0], kernel[0, 0]))
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["float kernel", "packed kernel"])
+def test_one_op_that_meets_other_shapes(packed, rng):
+    kernel = tensors(rng, (), (3, 3, 9, 4))[1]
+
+    def convolve(x):
+        return ops.binary_conv_input2d(x, ops.pack_kernel(kernel) if packed else kernel)
+
+    function = tf.function(convolve, input_signature=[tf.TensorSpec(None)]).get_concrete_function()
+    images = {shape: tensors(rng, (*shape, 9), (1,))[0] for shape in ((2, 8, 7), (2, 7, 8), (3, 8, 7), (0, 8, 7))}
+    expected = {shape: oracle.conv2d(x, kernel, binary_input=True) for shape, x in images.items()}
+
+    def check(shape):
+        assert_close(function(tf.constant(images[shape])), expected[shape], shape)
+
+    for shape in (*images, *images):
+        check(shape)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the kernel sees 9 channels"):
+            function(tf.zeros((*shape, 8)))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must have rank 4"):
+            function(tf.zeros(shape))
+        check(shape)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, list(images) * 50))
+
+
 def test_in_a_graph_session(problem):
     x, kernel, expected = problem
     with tf.GradientTape() as tape:

@@ -18,8 +18,7 @@ std::string Text(const Sizes& sizes) {
   return "[" + text + "]";
 }
 
-Message CheckRank(const std::string& op, const std::string& argument, const Sizes& shape, size_t rank,
-                  const std::string& layout) {
+Message CheckRank(const std::string& op, const char* argument, const Sizes& shape, size_t rank, const char* layout) {
   if (shape.size() == rank) return {};
   return op + ": `" + argument + "` must have rank " + std::to_string(rank) + ". Got shape " + Text(shape) + " of rank " +
          std::to_string(shape.size()) + ". Reshape it to " + layout + ".";
@@ -68,19 +67,17 @@ Sizes BitsShape(const ConvGeometry& g) {
 Sizes AlphaShape(const ConvGeometry& g) { return {g.filters}; }
 
 Message CheckPacked(const std::string& op, const ConvGeometry& g, const Sizes& bits, const Sizes& alpha) {
-  const std::string advice = "Pass what packing a kernel of the given shape and groups returned.";
+  constexpr char advice[] = "Pass what packing a kernel of the given shape and groups returned.";
   if (Message error = CheckShape(op, "bits", bits, BitsShape(g), advice); !error.empty()) return error;
   return CheckShape(op, "alpha", alpha, AlphaShape(g), advice);
 }
 
-Message CheckShape(const std::string& op, const std::string& argument, const Sizes& shape, const Sizes& expected,
-                   const std::string& advice) {
+Message CheckShape(const std::string& op, const char* argument, const Sizes& shape, const Sizes& expected, const char* advice) {
   if (shape == expected) return {};
   return op + ": `" + argument + "` must have shape " + Text(expected) + ". Got " + Text(shape) + ". " + advice;
 }
 
-Message CheckLength(const std::string& op, const std::string& argument, const Sizes& list, size_t length,
-                    const std::string& layout) {
+Message CheckLength(const std::string& op, const char* argument, const Sizes& list, size_t length, const char* layout) {
   if (list.size() == length) return {};
   return op + ": `" + argument + "` must have " + std::to_string(length) + " values. Got " + Text(list) +
          ". Give one for each of " + layout + ".";

@@ -27,12 +27,10 @@ Sizes AlphaShape(const ConvGeometry& g);
 Message CheckPacked(const std::string& op, const ConvGeometry& g, const Sizes& bits, const Sizes& alpha);
 
 // `advice` is a sentence that says what to pass.
-Message CheckShape(const std::string& op, const std::string& argument, const Sizes& shape, const Sizes& expected,
-                   const std::string& advice);
+Message CheckShape(const std::string& op, const char* argument, const Sizes& shape, const Sizes& expected, const char* advice);
 
 // A list argument with one entry for each name in `layout`.
-Message CheckLength(const std::string& op, const std::string& argument, const Sizes& list, size_t length,
-                    const std::string& layout);
+Message CheckLength(const std::string& op, const char* argument, const Sizes& list, size_t length, const char* layout);
 
 // The shape of the kernel that was packed: `rank` sizes, all known.
 Message CheckKernelShape(const std::string& op, const Sizes& kernel_shape, size_t rank);

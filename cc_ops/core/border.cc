@@ -5,20 +5,33 @@
 namespace bnn {
 namespace {
 
-// Taps inside come and go in order, so outputs of one class are neighbours.
+// Calls `found(taps, first, last)` for each class, the outputs [first, last) that see these taps: taps inside come and go in
+// order, so outputs of one class are neighbours. Those that see every tap, most of an image, are not looked at one by one.
+template <typename Found>
+void FindClasses(const Axis& axis, Found found) {
+  const int64_t inner = axis.Outputs(0).first, inner_end = axis.Outputs(axis.kernel - 1).last;
+  for (int64_t first = 0; first < axis.out;) {
+    const Axis::Range taps = axis.Inside(first);
+    int64_t last = first >= inner && first < inner_end ? inner_end : first + 1;
+    while (last < axis.out && axis.Inside(last) == taps) ++last;
+    found(taps, first, last);
+    first = last;
+  }
+}
+
 int64_t CountClasses(const Axis& axis) {
-  int64_t classes = 1;
-  for (int64_t p = 1; p < axis.out; ++p) classes += !(axis.Inside(p) == axis.Inside(p - 1));
+  int64_t classes = 0;
+  FindClasses(axis, [&](const Axis::Range&, int64_t, int64_t) { ++classes; });
   return classes;
 }
 
 // The class of each output, and the taps inside of each class.
 void NameClasses(const Axis& axis, int32_t* cls, Axis::Range* taps) {
-  for (int64_t p = 0; p < axis.out; ++p) {
-    const Axis::Range inside = axis.Inside(p);
-    cls[p] = p == 0 ? 0 : cls[p - 1] + !(inside == taps[cls[p - 1]]);
-    taps[cls[p]] = inside;
-  }
+  int32_t named = 0;
+  FindClasses(axis, [&](const Axis::Range& inside, int64_t first, int64_t last) {
+    taps[named] = inside;
+    std::fill(cls + first, cls + last, named++);
+  });
 }
 
 bool TouchesPadding(const Axis& axis) { return axis.before > 0 || axis.At(axis.out - 1, axis.kernel - 1) >= axis.in; }

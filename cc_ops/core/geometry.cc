@@ -56,8 +56,7 @@ int64_t ProductUpTo(int64_t limit, std::initializer_list<int64_t> sizes) {
   int64_t product = 1;
   for (int64_t size : sizes) {
     if (!Known(size) || size == 0) continue;
-    if (size > limit / product) return limit + 1;
-    product *= size;
+    if (__builtin_mul_overflow(product, size, &product) || product > limit) return limit + 1;
   }
   return product;
 }

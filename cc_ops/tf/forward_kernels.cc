@@ -49,7 +49,8 @@ class ForwardOp final : public StatusOpKernel {
   absl::Status Run(OpKernelContext* context) override {
     const Tensor &x = context->input(0), &kernel = context->input(1);
     ConvGeometry g;
-    TF_RETURN_IF_ERROR(Invalid(form_.Geometry(ToSizes(x), ToSizes(kernel), &g)));
+    const auto derive = [&](ConvGeometry* derived) { return Invalid(form_.Geometry(ToSizes(x), ToSizes(kernel), derived)); };
+    TF_RETURN_IF_ERROR(geometry_.Get(*context, derive, &g));
     CallExecutor executor;
     TF_RETURN_IF_ERROR(executor.Init(context));
     Tensor* y;
@@ -63,6 +64,7 @@ class ForwardOp final : public StatusOpKernel {
   Form form_;
   Input input_;
   Scaling scaling_;
+  LastGeometry geometry_;
 };
 
 // (x, bits, alpha) -> y
@@ -80,8 +82,11 @@ class PackedForwardOp final : public StatusOpKernel {
   absl::Status Run(OpKernelContext* context) override {
     const Tensor &x = context->input(0), &bits = context->input(1), &alpha = context->input(2);
     ConvGeometry g;
-    TF_RETURN_IF_ERROR(Invalid(form_.Geometry(ToSizes(x), kernel_shape_, &g)));
-    TF_RETURN_IF_ERROR(Invalid(CheckPacked(form_.op(), g, ToSizes(bits), ToSizes(alpha))));
+    const auto derive = [&](ConvGeometry* derived) -> absl::Status {
+      TF_RETURN_IF_ERROR(Invalid(form_.Geometry(ToSizes(x), kernel_shape_, derived)));
+      return Invalid(CheckPacked(form_.op(), *derived, ToSizes(bits), ToSizes(alpha)));
+    };
+    TF_RETURN_IF_ERROR(geometry_.Get(*context, derive, &g));
     CallExecutor executor;
     TF_RETURN_IF_ERROR(executor.Init(context));
     Tensor* y;
@@ -93,6 +98,7 @@ class PackedForwardOp final : public StatusOpKernel {
   Form form_;
   Input input_;
   Sizes kernel_shape_;
+  LastGeometry geometry_;
 };
 
 // kernel -> (bits, alpha)

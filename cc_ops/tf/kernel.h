@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "core/arguments.h"
 #include "core/executor.h"
 #include "core/geometry.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/platform/errors.h"
 
 namespace bnn::ops {
 
@@ -34,6 +37,37 @@ class Scratch {
 
  private:
   tensorflow::Tensor tensor_;
+};
+
+// The geometry of the last call. A layer mostly sees the shapes that it saw before, and to check them and to derive everything
+// from them anew takes 0.3 us where a small layer computes for four.
+class LastGeometry {
+ public:
+  // What `derive(geometry)` gives for inputs of these shapes, or its error.
+  template <typename Derive>
+  absl::Status Get(tensorflow::OpKernelContext& context, Derive derive, ConvGeometry* geometry) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!IsOf(context)) {
+      shapes_.clear();
+      TF_RETURN_IF_ERROR(derive(&geometry_));
+      for (int i = 0; i < context.num_inputs(); ++i) shapes_.push_back(context.input(i).shape());
+    }
+    *geometry = geometry_;
+    return absl::OkStatus();
+  }
+
+ private:
+  bool IsOf(tensorflow::OpKernelContext& context) const {
+    if (shapes_.empty()) return false;
+    for (int i = 0; i < context.num_inputs(); ++i) {
+      if (context.input(i).shape() != shapes_[i]) return false;
+    }
+    return true;
+  }
+
+  std::mutex mutex_;
+  std::vector<tensorflow::TensorShape> shapes_;  // of the inputs; none where there was no call yet, or one that failed
+  ConvGeometry geometry_;
 };
 
 // A kernel whose work can fail: derived classes return a status.
