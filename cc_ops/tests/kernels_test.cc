@@ -60,6 +60,13 @@ TEST_P(KernelsTest, PackRows) {
           bound.push_back(value * (static_cast<double>(channels) / 8 + 6) * kRounding);
         }
         ASSERT_TRUE(Agree(where + ", mean", {pixels}, mean.Values(), means, bound));
+
+        // Whoever packs a row pixel by pixel gets the same means.
+        Guarded<float> single(1, guard);
+        for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+          backend().pack_rows(finite.data() + pixel * channels, 1, channels, words.data(), single.data());
+          ASSERT_EQ(single.data()[0], mean.data()[pixel]) << where << ", pixel " << pixel;
+        }
       }
     }
   }

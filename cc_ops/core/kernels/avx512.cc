@@ -61,32 +61,60 @@ void PackStream(const float* x, int64_t count, uint32_t* words) {
   }
 }
 
+// The sums of the lanes of four registers, each by itself in the same order.
+__m128 SumLanes(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512 quarters = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+  const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+}
+
+// mean[pixel] = mean of |x| over the lanes that `magnitudes(pixel)` adds up. Four at once: to add up the lanes of a register
+// takes longer than its 16 values.
+template <typename Magnitudes>
+void StoreMeans(int64_t pixels, float inverse, Magnitudes magnitudes, float* mean) {
+  const __m128 inverses = _mm_set1_ps(inverse);
+  int64_t pixel = 0;
+  for (; pixel + 4 <= pixels; pixel += 4) {
+    const __m512 a = magnitudes(pixel), b = magnitudes(pixel + 1), c = magnitudes(pixel + 2), d = magnitudes(pixel + 3);
+    _mm_storeu_ps(mean + pixel, _mm_mul_ps(SumLanes(a, b, c, d), inverses));
+  }
+  for (const __m512 zero = _mm512_setzero_ps(); pixel < pixels; ++pixel) {
+    _mm_store_ss(mean + pixel, _mm_mul_ss(SumLanes(magnitudes(pixel), zero, zero, zero), inverses));
+  }
+}
+
 void PackRows(const float* x, int64_t pixels, int64_t channels, uint32_t* words, float* mean) {
   if (!mean) return PackStream(x, pixels * channels, words);
   const float inverse = 1.0f / static_cast<float>(channels);
   if (channels % 16) {
     PackStream(x, pixels * channels, words);
-    for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels) {
+    const auto magnitudes = [=](int64_t pixel) {
       __m512 sum = _mm512_setzero_ps();
       for (int64_t c = 0; c < channels; c += 16) {
-        sum = _mm512_add_ps(sum, _mm512_abs_ps(_mm512_maskz_loadu_ps(FirstLanes(channels - c), x + c)));
+        const __mmask16 inside = FirstLanes(channels - c);
+        sum = _mm512_add_ps(sum, _mm512_abs_ps(_mm512_maskz_loadu_ps(inside, x + pixel * channels + c)));
       }
-      mean[pixel] = _mm512_reduce_add_ps(sum) * inverse;
-    }
-    return;
+      return sum;
+    };
+    return StoreMeans(pixels, inverse, magnitudes, mean);
   }
   auto* halves = reinterpret_cast<uint8_t*>(words);
-  for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels) {
+  const auto pack = [=](int64_t pixel) {  // and the signs
+    const float* values = x + pixel * channels;
+    uint8_t* to = halves + pixel * channels / 8;
     __m512 sum = _mm512_setzero_ps();
-    for (int64_t c = 0; c < channels; c += 16, halves += 2) {
-      const __m512 u = _mm512_loadu_ps(x + c);
+    for (int64_t c = 0; c < channels; c += 16, to += 2) {
+      const __m512 u = _mm512_loadu_ps(values + c);
       const __mmask16 mask = SignBits(u);
-      __builtin_memcpy(halves, &mask, 2);
+      __builtin_memcpy(to, &mask, 2);
       sum = _mm512_add_ps(sum, _mm512_abs_ps(u));
     }
-    mean[pixel] = _mm512_reduce_add_ps(sum) * inverse;
-  }
-  if (pixels * channels % kWordBits) __builtin_memset(halves, 0, 2);
+    return sum;
+  };
+  StoreMeans(pixels, inverse, pack, mean);
+  if (pixels * channels % kWordBits) __builtin_memset(halves + pixels * channels / 8, 0, 2);
 }
 
 void PackBlock(const float* w, int64_t stride, int64_t run, int lanes, uint32_t* bits, double* abs_sum) {
