@@ -369,13 +369,12 @@ def test_in_a_function_with_unknown_sizes(problem):
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["float kernel", "packed kernel"])
-def test_one_op_that_meets_other_shapes(packed, rng):
+def test_one_op_that_meets_other_images(packed, rng):
     kernel = tensors(rng, (), (3, 3, 9, 4))[1]
-
-    def convolve(x):
-        return ops.binary_conv_input2d(x, ops.pack_kernel(kernel) if packed else kernel)
-
-    function = tf.function(convolve, input_signature=[tf.TensorSpec(None)]).get_concrete_function()
+    weights = ops.pack_kernel(kernel) if packed else kernel
+    function = tf.function(
+        lambda x: ops.binary_conv_input2d(x, weights), input_signature=[tf.TensorSpec(None)]
+    ).get_concrete_function()
     images = {shape: tensors(rng, (*shape, 9), (1,))[0] for shape in ((2, 8, 7), (2, 7, 8), (3, 8, 7), (0, 8, 7))}
     expected = {shape: oracle.conv2d(x, kernel, binary_input=True) for shape, x in images.items()}
 
@@ -391,6 +390,30 @@ def test_one_op_that_meets_other_shapes(packed, rng):
         check(shape)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(check, list(images) * 50))
+
+
+def test_one_op_that_meets_other_kernels(rng):
+    x, kernel = tensors(rng, (2, 8, 7, 9), (3, 3, 9, 20))
+    anything = tf.TensorSpec(None)
+    float_kernel = tf.function(lambda k: ops.binary_conv_input2d(x, k), input_signature=[anything])
+    for other in (kernel, kernel[:, :2], kernel[..., :5], kernel):
+        assert_close(float_kernel(other), oracle.conv2d(x, other, binary_input=True), other.shape)
+
+    packed = ops.pack_kernel(kernel)
+    packed_kernel = tf.function(
+        lambda bits, alpha: ops.binary_conv_input2d(x, packed._replace(bits=bits, alpha=alpha)),
+        input_signature=[tf.TensorSpec([1, None, None, None], tf.int32), anything],
+    )
+    expected = oracle.conv2d(x, kernel, binary_input=True)
+    for bits, alpha, wrong in (
+        (packed.bits[:, :1], packed.alpha, "bits"),
+        (packed.bits[..., :8], packed.alpha, "bits"),
+        (packed.bits, packed.alpha[:3], "alpha"),
+    ):
+        assert_close(packed_kernel(packed.bits, packed.alpha), expected, "as packed")
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"`{wrong}` must have shape"):
+            packed_kernel(bits, alpha)
+    assert_close(packed_kernel(packed.bits, packed.alpha), expected, "as packed")
 
 
 def test_in_a_graph_session(problem):

@@ -67,9 +67,9 @@ Sizes BitsShape(const ConvGeometry& g) {
 Sizes AlphaShape(const ConvGeometry& g) { return {g.filters}; }
 
 Message CheckPacked(const std::string& op, const ConvGeometry& g, const Sizes& bits, const Sizes& alpha) {
-  constexpr char advice[] = "Pass what packing a kernel of the given shape and groups returned.";
-  if (Message error = CheckShape(op, "bits", bits, BitsShape(g), advice); !error.empty()) return error;
-  return CheckShape(op, "alpha", alpha, AlphaShape(g), advice);
+  constexpr char kAdvice[] = "Pass what packing a kernel of the given shape and groups returned.";
+  if (Message error = CheckShape(op, "bits", bits, BitsShape(g), kAdvice); !error.empty()) return error;
+  return CheckShape(op, "alpha", alpha, AlphaShape(g), kAdvice);
 }
 
 Message CheckShape(const std::string& op, const char* argument, const Sizes& shape, const Sizes& expected, const char* advice) {

@@ -39,8 +39,9 @@ class Scratch {
   tensorflow::Tensor tensor_;
 };
 
-// The geometry of the last call. A layer mostly sees the shapes that it saw before, and to check them and to derive everything
-// from them anew takes 0.3 us where a small layer computes for four.
+// The geometry of the last call. In a graph a layer mostly sees the shapes that it saw before: to compare them takes 0.1 us where
+// to check them and to derive everything from them anew takes 0.4, and a small layer computes for four. Eager layers of equal
+// attributes share one op, which derives anew wherever their shapes take turns.
 class LastGeometry {
  public:
   // What `derive(geometry)` gives for inputs of these shapes, or its error.

@@ -70,8 +70,8 @@ __m128 SumLanes(__m512 a, __m512 b, __m512 c, __m512 d) {
   return _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
 }
 
-// mean[pixel] = mean of |x| over the lanes that `magnitudes(pixel)` adds up. Four at once: to add up the lanes of a register
-// takes longer than its 16 values.
+// The means of |x| of some pixels. `magnitudes(pixel)`: a register of partial sums of a pixel's |x|. Four pixels at once: to add
+// up the lanes of a register takes longer than to add 16 values to it.
 template <typename Magnitudes>
 void StoreMeans(int64_t pixels, float inverse, Magnitudes magnitudes, float* mean) {
   const __m128 inverses = _mm_set1_ps(inverse);
@@ -101,7 +101,7 @@ void PackRows(const float* x, int64_t pixels, int64_t channels, uint32_t* words,
     return StoreMeans(pixels, inverse, magnitudes, mean);
   }
   auto* halves = reinterpret_cast<uint8_t*>(words);
-  const auto pack = [=](int64_t pixel) {  // and the signs
+  const auto pack = [=](int64_t pixel) {  // writes the pixel's signs, too
     const float* values = x + pixel * channels;
     uint8_t* to = halves + pixel * channels / 8;
     __m512 sum = _mm512_setzero_ps();
