@@ -18,6 +18,7 @@ from experiments.running import save
 
 _PAGE = Path(__file__).with_name("page.md")
 _UNKNOWN = "–"
+_FOLDED = '<details markdown="1">\n<summary>How each figure was made: commit, command, time</summary>'
 _CAPTIONS = {
     "curves": "The test accuracy of each run, epoch by epoch",
     "costs": "The test accuracy of each network over its packed size and over the time that an image takes",
@@ -98,7 +99,7 @@ def section(experiment: Experiment, picture: str = "") -> str:
     if picture:
         parts.append(f"![{_CAPTIONS[experiment.shown]}]({picture})")
     if experiment.outcomes:
-        parts.append("\n".join(commands(experiment)))
+        parts += [_FOLDED, "\n".join(commands(experiment)), "</details>"]
     return "\n\n".join(parts) + "\n"
 
 
