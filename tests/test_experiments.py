@@ -12,7 +12,7 @@ from markupsafe import escape
 import bnn_tf
 from bnn_tf import cli, data, models, training
 from bnn_tf.reporting import write_report
-from bnn_tf.reporting.experiments import LATENCY, draw, read_experiments
+from bnn_tf.reporting.experiments import LATENCY, draw, notes, read_experiments
 from experiments import latency, page, running
 from experiments.__main__ import main
 from experiments.plan import Experiment, Run
@@ -210,6 +210,23 @@ class TestPage:
         assert len(draw(read_experiments(results)[0]).axes) == 1
         (results / LATENCY).write_text(json.dumps({"seconds": {TEACHER.name: 0.001}}))
         assert len(draw(read_experiments(results)[0]).axes) == 2
+
+    def test_widths(self, tmp_path):
+        """A panel for each network, and which width reaches float, be that by a hair."""
+        bwn, xnor = {"×1, bwn": 0.8, "×2, bwn": 0.9, "×3, bwn": 0.95}, {"×1, xnor": 0.7, "×3, xnor": 0.8}
+        runs = []
+        for name, accuracy in {"×1, float": 0.9, **bwn, **xnor}.items():
+            width, scheme = name.split(", ")
+            run = Run(f"LeNet, {width}", scheme, f"--model lenet --scheme {scheme} --data {width}")
+            runs.append({"name": run.name, "row": run.row, "column": scheme})
+            (tmp_path / f"{run.name}.json").write_text(json.dumps(result(run, accuracy)))
+        runs.append({"name": "unknown", "row": "VGG, ×1", "column": "float"})
+        describe(tmp_path, costs=True, runs=sorted(runs, key=lambda run: run["row"]))
+        (experiment,) = read_experiments(tmp_path)
+        assert "The smallest width that reaches float: LeNet – bwn ×2, xnor none." in notes(experiment)
+        (axes,) = draw(experiment).axes
+        assert axes.get_title() == "LeNet"
+        assert [line.get_label() for line in axes.lines] == ["Pareto front", "float", "bwn", "xnor"]
 
     def test_a_picture_without_curves(self, results):
         """Trainings of one epoch: a mark for the mean of each row, a bar for its deviation."""

@@ -100,6 +100,26 @@ class TestTradeOff:
         (axes,) = is_sound(plots.trade_off(networks), panels=1)
         assert [text.get_text() for text in axes.texts] == ["×1", "×2", "VGG, ×2, bwn", "float"]
 
+    def test_panels(self):
+        """Each has its own front and its own axes; colours mean the same in all."""
+        panel = {"float ×1": "digits", "bwn ×1": "digits", "bwn ×2": "mnist"}
+        networks = {name: {**of, "panel": panel[name]} for name, of in NETWORKS.items()}
+        grid = is_sound(plots.trade_off(networks), panels=4)
+        assert [axes.get_title() for axes in grid] == ["digits", "digits", "mnist", "mnist"]
+        fronts = [list(axes.lines[0].get_ydata()) for axes in grid]
+        assert fronts == [[0.98, 0.99], [0.99], [0.97], [0.97]]
+        assert grid[0].lines[2].get_color() == grid[2].lines[1].get_color()
+
+    def test_a_panel_without_a_cost(self):
+        networks = {name: {**of, "panel": name} for name, of in NETWORKS.items()}
+        assert [axes.get_title() for axes in is_sound(plots.trade_off(networks))] == [
+            "float ×1",
+            "float ×1",
+            "bwn ×1",
+            "bwn ×2",
+            "bwn ×2",
+        ]
+
     def test_front(self):
         assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.5), (1, 0.4), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]
 

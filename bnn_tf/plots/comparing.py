@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from numbers import Real
 from typing import Any
 
@@ -91,16 +92,17 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
 
     A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
     Where there are more than twelve networks, those of the front alone have their labels beside them; of "LeNet, ×2,
-    bwn", one of several in the group "LeNet, bwn", only "×2", as the legend tells the rest.
+    bwn", one of several in the group "LeNet, bwn", only "×2", as the legend tells the rest. Networks of different
+    panels, which were tested on different images, say, are not set against each other.
 
     Args:
         networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
-            it isn't known; with "group" (a scheme, say), networks of one group share colour and marker.
-            `training.Comparison.networks` makes it.
+            it isn't known; with "group" (a scheme, say), networks of one group share colour and marker; with "panel"
+            (a data set, say), those of one panel share axes. `training.Comparison.networks` makes it.
         title: of the picture.
 
     Returns:
-        A `matplotlib.figure.Figure` with a panel for each cost that any network has.
+        A `matplotlib.figure.Figure` with axes for each panel and each cost that a network in it has.
 
     Raises:
         ArgumentError: a ValueError, for no network, an accuracy outside 0..1, or costs that aren't positive.
@@ -118,10 +120,16 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
     if not costs:
         raise ArgumentError(f"trade_off: no network has a cost. Give them {' or '.join(map(repr, _COSTS))}.")
     groups = list(dict.fromkeys(network.get("group", label) for label, network in networks.items()))
-    figure, grid = panels(len(costs), 2, (6, 4.6), title)
-    for axes, cost in zip(grid, costs, strict=True):
-        known = {label: network for label, network in networks.items() if network.get(cost) is not None}
-        _draw_trade_off(axes, known, cost, groups)
+    names = dict.fromkeys(network.get("panel", "") for network in networks.values())
+    parts = {}
+    for panel, cost in product(names, costs):
+        own = {label: network for label, network in networks.items() if network.get("panel", "") == panel}
+        if known := {label: network for label, network in own.items() if network.get(cost) is not None}:
+            parts[panel, cost] = known
+    figure, grid = panels(len(parts), len(costs), (6, 4.6 if len(names) == 1 else 3.4), title)
+    for axes, ((panel, cost), part) in zip(grid, parts.items(), strict=True):
+        _draw_trade_off(axes, part, cost, groups)
+        axes.set_title(plain(panel), fontsize="medium")
     legend_below(figure)
     return figure
 
@@ -150,9 +158,10 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         if len(points) > _MOST_LABELS and place not in front:
             continue
         height = -11 if _is_below(place, list(points.values())) else 5
-        group = str(networks[name].get("group", name))
-        text = _beside(name, group) if sizes[group] > 1 else name
-        axes.annotate(plain(text), place, xytext=(6, height), textcoords="offset points", fontsize="small")
+        group, panel = str(networks[name].get("group", name)), str(networks[name].get("panel", ""))
+        told = panel.split(", ") + (group.split(", ") if sizes[group] > 1 else [])
+        text = plain(_beside(name, told))
+        axes.annotate(text, place, xytext=(6, height), textcoords="offset points", fontsize="small")
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
@@ -165,9 +174,8 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
     soft_grid(axes)
 
 
-def _beside(name: str, group: str) -> str:
-    """What stands beside a point: of "LeNet, ×2, bwn" in the group "LeNet, bwn", which the legend names, "×2"."""
-    told = group.split(", ")
+def _beside(name: str, told: list[str]) -> str:
+    """What stands beside a point: of "LeNet, ×2, bwn", where legend and title tell "LeNet" and "bwn", "×2"."""
     return ", ".join(part for part in name.split(", ") if part not in told) or name
 
 

@@ -196,10 +196,42 @@ def notes(experiment: Experiment) -> str:
         found.append("± is the standard deviation over the seeds, whose number stands in brackets.")
     if experiment.reference:
         found.append(f"In brackets after a slash: what {experiment.source} reports.")
+    if reached := _reached(experiment):
+        found.append(reached)
     missing = experiment.planned - len(experiment.outcomes)
     if missing:
         found.append(f"{MISSING.text}: not run yet ({missing} of {experiment.planned} runs).")
     return " ".join(found)
+
+
+def _reached(experiment: Experiment) -> str:
+    """At which width networks that were tried at several are as good as in float; nothing where there are none."""
+    found = {place: statistics.mean(percents) for place, percents in experiment.cells().items()}
+    networks = []
+    for network, rows in _widths(experiment).items():
+        level = found.get((rows[0], "float"))
+        parts = []
+        for column in experiment.columns:
+            tried = {row: found[row, column] for row in rows if (row, column) in found}
+            if level is not None and tried and column != "float":
+                reaching = (row.removeprefix(f"{network}, ") for row, percent in tried.items() if percent >= level)
+                parts.append(f"{column} {next(reaching, 'none')}")
+        if parts:
+            networks.append(f"{network} – {', '.join(parts)}")
+    return f"The smallest width that reaches float: {'; '.join(networks)}." if networks else ""
+
+
+def _widths(experiment: Experiment) -> dict[str, list[str]]:
+    """The rows of each network that has several of them, such as "LeNet, ×1" and "LeNet, ×2", from narrow to wide."""
+    found: dict[str, list[str]] = {}
+    for row in experiment.rows:
+        found.setdefault(_network(row), []).append(row)
+    return {network: rows for network, rows in found.items() if len(rows) > 1}
+
+
+def _network(row: str) -> str:
+    """What a row is of, whatever its width."""
+    return row.split(", ×")[0]
 
 
 def tables(experiment: Experiment) -> tuple[Table, ...]:
@@ -242,7 +274,9 @@ def draw(experiment: Experiment) -> Figure | None:
     if not first:
         return None
     if experiment.shown == "costs":
-        return plots.trade_off({label: _costs(each) for label, each in first.items()}, experiment.title)
+        alone = _widths(experiment)
+        costs = {label: _costs(each, _network(each.row) in alone) for label, each in first.items()}
+        return plots.trade_off(costs, experiment.title)
     curves = {label: dict(each.history) for label, each in list(first.items())[: plots.MOST_CURVES]}
     return plots.learning_curves(curves, experiment.title)
 
@@ -263,13 +297,15 @@ def _mean_and_deviation(percents: Sequence[float]) -> tuple[float, float | None]
     return statistics.mean(percents) / 100, deviation
 
 
-def _costs(each: Outcome) -> dict[str, Any]:
-    group = f"{each.row.split(', ×')[0]}, {each.column}"  # at all widths
+def _costs(each: Outcome, alone: bool) -> dict[str, Any]:
+    """What `plots.trade_off` takes: a network that was tried at several widths is drawn alone."""
+    network = _network(each.row)
     return {
         "accuracy": each.accuracy,
         "packed_bytes": each.packed_bytes,
         "latency": each.latency,
-        "group": group,
+        "panel": network if alone else "",
+        "group": each.column if alone else f"{network}, {each.column}",
     }
 
 
