@@ -334,7 +334,7 @@ def test_other_layouts_stay(rng):
     ("before", "told"),
     [
         ([K.ReLU(), K.MaxPooling2D(2)], True),
-        ([K.Activation("sigmoid"), K.Dropout(0.1)], True),
+        ([K.Activation("sigmoid"), K.Dropout(0)], True),
         ([K.LeakyReLU()], False),
         ([K.ReLU(), K.BatchNormalization()], False),
         ([K.Conv2D(4, 1, activation="relu", name="before")], True),
@@ -346,6 +346,24 @@ def test_xnor_remarks_where_a_sign_says_nothing(before, told):
     assert remarks["it"] == ("after a ReLU: every sign of its input is +1" if told else "")
     for scheme, options in (("bwn", {}), ("xnor", {"normalize": True})):
         assert not plan(chain(*before, K.Conv2D(4, 1, name="it")), scheme, **options).rows[-2].remark
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ([K.Dropout(0.1)], True),
+        ([K.SpatialDropout2D(0.1), K.MaxPooling2D(2), K.BatchNormalization()], True),
+        ([K.Dropout(0)], False),
+        ([K.Dropout(0.1), K.Conv2D(4, 1, name="between")], False),
+    ],
+    ids=["dropout", "further on", "none", "another layer between"],
+)
+@pytest.mark.parametrize("normalize", [False, True])
+def test_xnor_remarks_a_dropout_before_a_sign(before, told, normalize):
+    model = chain(*before, K.Conv2D(4, 1, name="it"))
+    remarks = {row.layer: row.remark for row in plan(model, "xnor", normalize=normalize).rows}
+    assert remarks["it"] == ("after a dropout: its signs are others at inference" if told else "")
+    assert not plan(model, "bwn").rows[-2].remark
 
 
 def test_normalized_before_each_sign(rng):

@@ -120,6 +120,19 @@ class TestEvery:
         assert max(losses[-2:]) < 0.9 * losses[0], losses
 
 
+def after(layer):
+    """The next layers with kernels."""
+    for node in layer._outbound_nodes:
+        if hasattr(node.operation, "kernel"):
+            yield node.operation
+        else:
+            yield from after(node.operation)
+
+
+def takes_signs(layer):
+    return isinstance(layer, (layers.BinaryConvInput2D, layers.BinaryDenseInput))
+
+
 @pytest.mark.parametrize("name", models.list_models())
 class TestEveryName:
     def test_seed_makes_the_weights(self, name):
@@ -138,6 +151,23 @@ class TestEveryName:
                 ValueError, match=rf"^{name}: an image must be at least {size}×{size}\. Got {size}×{size - 1}"
             ):
                 models.build(name, input_shape=(size, size - 1, 3))
+
+    @pytest.mark.parametrize("binarize_last", [False, True])
+    def test_nothing_is_dropped_before_a_sign(self, name, binarize_last):
+        """It would be another sign at inference. Elsewhere all schemes drop what the float form drops."""
+
+        def dropped(scheme):
+            small = {"width": 0.05, "input_shape": (max(smallest(name), 32),) * 2 + (3,)}
+            model = without_weights(lambda: models.build(name, scheme, binarize_last=binarize_last, **small))
+            dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+            return {layer.name: (layer.rate, {takes_signs(each) for each in after(layer)}) for layer in dropouts}
+
+        usual = dropped("float")
+        for dropout, (rate, signs) in dropped("xnor").items():
+            assert rate == (0 if True in signs else usual[dropout][0]), dropout
+        assert {dropout: rate for dropout, (rate, _) in dropped("bwn").items()} == {
+            dropout: rate for dropout, (rate, _) in usual.items()
+        }
 
     def test_bad_classes(self, name):
         with pytest.raises(ValueError, match=rf"^{name}: `classes` must be a whole number, at least 1\. Got classes=0"):
@@ -181,6 +211,12 @@ class TestRegistry:
     def test_names_are_taken_once(self):
         with pytest.raises(ValueError, match=r"^A model named 'lenet' is registered already"):
             register("lenet")(models.lenet)
+
+
+def test_a_dropout_that_is_asked_for():
+    for scheme in ("float", "xnor"):
+        dropouts = [layer.rate for layer in models.nin(scheme, dropout=0.3, width=0.05).layers if "drop" in layer.name]
+        assert dropouts == [0.3, 0.3]
 
 
 class TestLenet:

@@ -86,6 +86,7 @@ class Plan:
         layers = _layers_with_kernels(made)
         skipped = select("binarize", "skip", skip, {path: layer for path, (layer, _) in layers.items()})
         one_signed = _fed_by_one_sign(made) if self.scheme.binary_input and not normalize else set()
+        dropped = _fed_by_dropout(made) if self.scheme.binary_input else set()
         rows = []
         self.converted: set[int] = set()
         for path, (layer, outer) in layers.items():
@@ -103,8 +104,12 @@ class Plan:
             if not why_not:
                 self.converted.add(id(layer))
                 becomes = _class_name(self.scheme.dense if type(layer) is keras.layers.Dense else self.scheme.conv)
-            remark = "after a ReLU: every sign of its input is +1" if id(layer) in one_signed and becomes else ""
-            rows.append(Row(path, type(layer).__name__, becomes, _kernel_size(layer), why_not or remark))
+            remarks = (
+                (id(layer) in one_signed, "after a ReLU: every sign of its input is +1"),
+                (id(layer) in dropped, "after a dropout: its signs are others at inference"),
+            )
+            remark = why_not or "; ".join(text for holds, text in remarks if holds)
+            rows.append(Row(path, type(layer).__name__, becomes, _kernel_size(layer), remark))
         self.report = Report(model.name, scheme, tuple(rows))
 
 
@@ -214,5 +219,22 @@ def _fed_by_one_sign(made: list[Call]) -> set[int]:
         activation = getattr(getattr(layer, "activation", None), "__name__", None)
         relu = isinstance(layer, keras.layers.ReLU) and not layer.negative_slope
         if activation in _NEVER_NEGATIVE or relu or (fed and isinstance(layer, _KEEPING_SIGNS)):
+            tensors.update(call.outputs)
+    return layers
+
+
+_DROPPING = (keras.layers.AlphaDropout, keras.layers.Dropout, keras.layers.GaussianDropout)
+
+
+def _fed_by_dropout(made: list[Call]) -> set[int]:
+    """The identities of the layers to which a dropout comes through no other layer with a kernel."""
+    tensors: set[int] = set()
+    layers: set[int] = set()
+    for call in made:
+        layer = call.operation
+        fed = not tensors.isdisjoint(call.inputs)
+        if fed:
+            layers.add(id(layer))
+        if (isinstance(layer, _DROPPING) and layer.rate) or (fed and not _has_kernel(layer)):
             tensors.update(call.outputs)
     return layers

@@ -67,7 +67,8 @@ def binarize(
 
     "xnor" keeps only the signs of a layer's input. After a ReLU they are all +1, which the report remarks: such a
     network needs a BatchNormalization before each sign, as those of `bnn_tf.models` have and `normalize` adds. It
-    starts as the identity; training gives it its statistics.
+    starts as the identity; training gives it its statistics. A dropout before a sign, which the report remarks too,
+    makes it another one in training than at inference: leave it out of the model, or set its rate to 0.
 
     Example:
 

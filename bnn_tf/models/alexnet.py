@@ -26,7 +26,7 @@ def alexnet(
     classes: int = 1000,
     padding: str = "valid",
     pool_first: bool = False,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     weights: pretrained.Weights | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
@@ -42,7 +42,8 @@ def alexnet(
         classes: how many, at least 1.
         padding: of the first convolution, "valid" or "same".
         pool_first: whether the poolings come before the normalisations, as in CaffeNet, and not after, as in the paper.
-        dropout: the share of hidden units that training drops, 0 <= dropout < 1.
+        dropout: the share of hidden units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are
+            taken next.
         weights: path of `bvlc_alexnet.npy`, a dictionary of layer → [weights, biases]; only for the float form. With
             another number of classes, the last layer keeps its initial weights. These weights expect BGR images of
             0..255, less the mean (104, 117, 123).
@@ -77,7 +78,7 @@ def alexnet(
     x = _pool("pool5")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = net.dropout(net.dense(x, 4096, name="fc6"), dropout, name="drop6")
-    x = net.dropout(net.dense(x, 4096, name="fc7"), dropout, name="drop7")
+    x = net.dropout(net.dense(x, 4096, name="fc7"), dropout, name="drop7", before=net.last)
     model = net.model(net.output(x))
     if weights is not None:
         _load(model, weights)
@@ -90,7 +91,7 @@ def alexnet_torch(
     *,
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """AlexNet as in torchvision: one tower, no normalisation.
@@ -103,7 +104,8 @@ def alexnet_torch(
         input_shape: (height, width, channels) of an image; at least 63×63. The dense layers see the last feature maps
             as large as they come, where torchvision averages them to 6×6.
         classes: how many, at least 1.
-        dropout: the share of units that training drops, 0 <= dropout < 1.
+        dropout: the share of units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are taken
+            next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -131,7 +133,7 @@ def alexnet_cifar(
     *,
     input_shape: ImageShape = (32, 32, 3),
     classes: int = 10,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """`alexnet_torch` for small images: its first convolution is 5×5×64 with stride 1, and the rest is the same.
@@ -142,7 +144,8 @@ def alexnet_cifar(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; at least 15×15.
         classes: how many, at least 1.
-        dropout: the share of units that training drops, 0 <= dropout < 1.
+        dropout: the share of units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are taken
+            next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -165,7 +168,7 @@ def alexnet_cifar(
     return net.model(_after_first(net, x, dropout))
 
 
-def _after_first(net: Network, x: Any, dropout: float) -> Any:
+def _after_first(net: Network, x: Any, dropout: float | None) -> Any:
     """torchvision's AlexNet without its first convolution."""
     x = _pool("pool1")(x)
     x = net.conv(x, 192, 5, padding="same", name="conv2")

@@ -37,7 +37,7 @@ def googlenet(
     classes: int = 1000,
     auxiliary: bool = False,
     batch_norm: bool = False,
-    dropout: float = 0.4,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """Three convolutions, nine inception modules, global average pooling, dropout, dense `classes`.
@@ -55,7 +55,8 @@ def googlenet(
         auxiliary: whether the model has the heads for training.
         batch_norm: the form of torchvision: in float too a batch normalisation in place of each convolution's bias,
             3×3 kernels where the paper has 5×5, and no local response normalisation.
-        dropout: the share of features that training drops before the last layer, 0 <= dropout < 1.
+        dropout: the share of features that training drops before the last layer, 0 <= dropout < 1; by default 0.4, and
+            0 where signs are taken next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -85,7 +86,7 @@ def googlenet(
         if name in _POOLED_AFTER:
             x = _pool(x, f"pool{name[0]}")
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
-    outputs["logits"] = net.output(net.dropout(x, dropout, name="dropout"))
+    outputs["logits"] = net.output(net.dropout(x, dropout, name="dropout", usual=0.4, before=net.last))
     return net.model(outputs if auxiliary else outputs["logits"])
 
 
@@ -122,7 +123,7 @@ def _head(net: Network, x: Any, batch_norm: bool, name: str) -> Any:
     x = keras.layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
     x = net.conv(x, 128, 1, normalize=batch_norm, name=f"{name}_conv")
     x = net.dense(keras.layers.Flatten(name=f"{name}_flatten")(x), 1024, name=f"{name}_dense")
-    return net.output(net.dropout(x, 0.7, name=f"{name}_dropout"), name=name)
+    return net.output(net.dropout(x, None, name=f"{name}_dropout", usual=0.7, before=net.last), name=name)
 
 
 def _pool(x: Any, name: str, strides: int = 2) -> Any:

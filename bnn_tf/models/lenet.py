@@ -18,7 +18,7 @@ def lenet(
     *,
     input_shape: ImageShape = (28, 28, 1),
     classes: int = 10,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """Conv 5×5×32, max pool 2, conv 5×5×64, max pool 2, dense 1024, dropout, dense `classes`.
@@ -30,7 +30,8 @@ def lenet(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; at least 4×4.
         classes: how many, at least 1.
-        dropout: the share of hidden units that training drops, 0 <= dropout < 1.
+        dropout: the share of hidden units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are
+            taken next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -53,7 +54,7 @@ def lenet(
     x = keras.layers.MaxPooling2D(2, name="pool2")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = net.dense(x, 1024, name="dense1")
-    x = net.dropout(x, dropout, name="dropout")
+    x = net.dropout(x, dropout, name="dropout", before=net.last)
     return net.model(net.output(x))
 
 

@@ -48,12 +48,13 @@ class MobileNetOptions(Options, total=False):
             least 8×8); by default "imagenet" from 64×64 on.
         binarize_depthwise: whether the scheme also holds for the depthwise convolutions. They have few weights and
             suffer most, so they stay float otherwise.
-        dropout: the share of features that training drops before the last layer, 0 <= dropout < 1.
+        dropout: the share of features that training drops before the last layer, 0 <= dropout < 1; by default 0.2, and
+            0 where signs are taken next.
     """
 
     stem: str | None
     binarize_depthwise: bool
-    dropout: float
+    dropout: float | None
 
 
 @register("mobilenet_v2")
@@ -145,7 +146,7 @@ def _mobilenet(
     *,
     stem: str | None = None,
     binarize_depthwise: bool = False,
-    dropout: float = 0.2,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     stem = choose_stem(stem, input_shape)
@@ -160,7 +161,7 @@ def _mobilenet(
             block += 1
     x = _conv(net, x, net.maps(_HEAD), 1, name="conv2")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return net.model(net.output(net.dropout(x, dropout, name="dropout")))
+    return net.model(net.output(net.dropout(x, dropout, name="dropout", usual=0.2, before=net.last)))
 
 
 def _inverted_residual(net: Network, x: Any, stage: _Stage, strides: int, binarize: bool, *, name: str) -> Any:

@@ -142,9 +142,24 @@ class Network:
         options.setdefault("kernel_initializer", self.kernel())
         return dense_block(x, scheme or self.inner, self.maps(units), name=name, **options)
 
-    def dropout(self, x: Any, rate: float, *, name: str) -> Any:
-        """Drops a share of `x` in training, 0 <= rate < 1."""
-        return keras.layers.Dropout(rate, seed=self.seeds.next(), name=name)(x)
+    def dropout(
+        self, x: Any, rate: float | None, *, name: str, usual: float = 0.5, before: Scheme | None = None
+    ) -> Any:
+        """Drops a share of `x` in training.
+
+        Args:
+            x: features.
+            rate: the share, 0 <= rate < 1. By default the usual one, and nothing where signs are taken next: a batch
+                norm that learnt from features of which some were zero and the others larger has thresholds that don't
+                suit inference, which drops nothing.
+            name: of the layer.
+            usual: the share that the published network drops.
+            before: the scheme of the next layer with weights, by default that of the layers between first and last.
+        """
+        seed = self.seeds.next()
+        if rate is None:
+            rate = 0.0 if (before or self.inner).binary_input else usual
+        return keras.layers.Dropout(rate, seed=seed, name=name)(x)
 
     def output(self, x: Any, *, name: str = "logits", **options: Any) -> Any:
         """The last layer: features to logits."""

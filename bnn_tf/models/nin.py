@@ -15,7 +15,7 @@ def nin(
     *,
     input_shape: ImageShape = (32, 32, 3),
     classes: int = 10,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """The network for CIFAR: three convolutions, each with two of 1×1, and global average pooling.
@@ -28,7 +28,8 @@ def nin(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; any size.
         classes: how many, at least 1.
-        dropout: the share of feature values that training drops, 0 <= dropout < 1.
+        dropout: the share of feature values that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs
+            are taken next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:

@@ -24,7 +24,7 @@ def vgg11(
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
     batch_norm: bool = False,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """Configuration A: 8 convolutions of 3×3, dense 4096, 4096, `classes`; 132,863,336 weights in float.
@@ -35,7 +35,8 @@ def vgg11(
         classes: how many, at least 1.
         batch_norm: whether the float form has a batch normalisation after each convolution, besides its bias; the
             binary forms always have.
-        dropout: the share of hidden units that training drops, 0 <= dropout < 1.
+        dropout: the share of hidden units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are
+            taken next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -62,7 +63,7 @@ def vgg13(
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
     batch_norm: bool = False,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """Configuration B: 10 convolutions of 3×3, dense 4096, 4096, `classes`; 133,047,848 weights in float.
@@ -93,7 +94,7 @@ def vgg16(
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
     batch_norm: bool = False,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     weights: pretrained.Weights | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
@@ -130,7 +131,7 @@ def vgg19(
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
     batch_norm: bool = False,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     weights: pretrained.Weights | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
@@ -163,7 +164,7 @@ def _vgg(
     input_shape: ImageShape,
     classes: int,
     batch_norm: bool,
-    dropout: float,
+    dropout: float | None,
     options: Options,
     weights: pretrained.Weights | None = None,
 ) -> keras.Model:
@@ -187,7 +188,7 @@ def _vgg(
         x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = net.dropout(net.dense(x, 4096, name="fc1"), dropout, name="drop1")
-    x = net.dropout(net.dense(x, 4096, name="fc2"), dropout, name="drop2")
+    x = net.dropout(net.dense(x, 4096, name="fc2"), dropout, name="drop2", before=net.last)
     model = net.model(net.output(x))
     if weights is not None:
         _load(model, name, weights)

@@ -14,7 +14,7 @@ def zfnet(
     *,
     input_shape: ImageShape = (224, 224, 3),
     classes: int = 1000,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
     """Conv 7×7×96 /2, max pool 3/2, LRN; 5×5×256 /2, max pool 3/2, LRN; 3×3×384, 384, 256; max pool 3/2; dense.
@@ -27,7 +27,8 @@ def zfnet(
         scheme: "float", "bwn", "dorefa" or "xnor".
         input_shape: (height, width, channels) of an image; at least 53×53.
         classes: how many, at least 1.
-        dropout: the share of hidden units that training drops, 0 <= dropout < 1.
+        dropout: the share of hidden units that training drops, 0 <= dropout < 1; by default 0.5, and 0 where signs are
+            taken next.
         **options: `width`, `binarize_first`, `binarize_last`, `seed` and more: see `bnn_tf.models.Options`.
 
     Returns:
@@ -58,5 +59,5 @@ def zfnet(
     x = keras.layers.MaxPooling2D(3, 2, name="pool5")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = net.dropout(net.dense(x, 4096, name="fc6"), dropout, name="drop6")
-    x = net.dropout(net.dense(x, 4096, name="fc7"), dropout, name="drop7")
+    x = net.dropout(net.dense(x, 4096, name="fc7"), dropout, name="drop7", before=net.last)
     return net.model(net.output(x))
