@@ -58,6 +58,22 @@ class TestLearningCurves:
             plots.learning_curves(histories)
 
 
+class TestLearningCurvesByRow:
+    def test_what_has_one_name_has_one_colour(self):
+        rows = {"n = 2": {"float": HISTORY, "bwn": HISTORY}, "n = 5": {"bwn": HISTORY}}
+        grid = is_sound(plots.learning_curves_by_row(rows, "title"), panels=4)
+        assert [axes.get_title() for axes in grid] == ["n = 2", "n = 2", "n = 5", "n = 5"]
+        assert [axes.get_ylabel() for axes in grid[:2]] == ["loss (cross-entropy, nats)", "accuracy"]
+        assert below(grid[0]) == ["float", "bwn"]
+        colours = [[each.get_color() for each in axes.lines[::2]] for axes in grid]
+        assert colours[0] != colours[2] == colours[0][1:] and colours[1] != colours[3] == colours[1][1:]
+
+    @pytest.mark.parametrize(("rows", "message"), [({}, "`rows` is"), ({"n = 2": {}}, "`rows.'n = 2'.` is")])
+    def test_nothing_to_draw(self, rows, message):
+        with pytest.raises(ArgumentError, match=f"{message} empty"):
+            plots.learning_curves_by_row(rows)
+
+
 NETWORKS = {
     "float ×1": {"accuracy": 0.99, "packed_bytes": 1_300_000, "latency": 2e-4, "group": "float"},
     "bwn ×1": {"accuracy": 0.98, "packed_bytes": 105_000, "latency": None, "group": "bwn"},
@@ -111,14 +127,15 @@ class TestTradeOff:
         assert grid[0].lines[2].get_color() == grid[2].lines[1].get_color()
 
     def test_a_panel_without_a_cost(self):
+        """Leaves its place empty, so that a column stays one cost."""
         networks = {name: {**of, "panel": name} for name, of in NETWORKS.items()}
-        assert [axes.get_title() for axes in is_sound(plots.trade_off(networks))] == [
-            "float ×1",
-            "float ×1",
-            "bwn ×1",
-            "bwn ×2",
-            "bwn ×2",
+        places = [
+            (axes.get_title(), axes.get_xlabel(), axes.get_subplotspec().colspan.start)
+            for axes in is_sound(plots.trade_off(networks), panels=5)
         ]
+        size, time = ("packed size, bytes", 0), ("time an image, ms", 1)
+        both = [("float ×1", *size), ("float ×1", *time), ("bwn ×1", *size), ("bwn ×2", *size), ("bwn ×2", *time)]
+        assert places == both
 
     def test_front(self):
         assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.5), (1, 0.4), (4, 0.9)]) == [(1, 0.5), (3, 0.9)]

@@ -9,7 +9,7 @@ from bnn_tf.plots.classes import class_scores, confusion_matrix
 from bnn_tf.plots.comparing import Panels as Panels
 from bnn_tf.plots.comparing import accuracies, trade_off
 from bnn_tf.plots.curves import MOST_CURVES as MOST_CURVES
-from bnn_tf.plots.curves import learning_curves, sign_flips
+from bnn_tf.plots.curves import learning_curves, learning_curves_by_row, sign_flips
 from bnn_tf.plots.datasets import class_counts, principal_components, t_sne
 from bnn_tf.plots.features import feature_maps
 from bnn_tf.plots.filters import kernels, scales
@@ -27,6 +27,7 @@ __all__ = [
     "growth",
     "kernels",
     "learning_curves",
+    "learning_curves_by_row",
     "principal_components",
     "pseudo_gradients",
     "scales",

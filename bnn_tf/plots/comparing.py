@@ -17,13 +17,15 @@ from bnn_tf.plots.style import (
     legend_below,
     line,
     new_figure,
-    panels,
     percent_axis,
     plain,
     require,
     series,
     soft_grid,
 )
+
+# Inches. On a page wider pictures shrink until their labels can't be read.
+_WIDEST = 16
 
 # For each panel and each series the mean and deviation at each place of the axis; a deviation of None isn't drawn.
 Panels = dict[str, dict[str, dict[str, tuple[float, float | None]]]]
@@ -39,7 +41,7 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
         joined: whether lines join the places: where these are steps of one quantity.
 
     Returns:
-        A `matplotlib.figure.Figure` with the panels side by side.
+        A `matplotlib.figure.Figure` with the panels side by side, or one below the other where that were too wide.
 
     Raises:
         ArgumentError: a ValueError, where there is nothing to draw.
@@ -51,10 +53,16 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
     require("accuracies", "panels", panels)
     places = {name: list(dict.fromkeys(p for one in lines.values() for p in one)) for name, lines in panels.items()}
     widths = [max(4.0, 0.9 * len(names) + 1.5) for names in places.values()]
-    figure = new_figure(max(6.0, sum(widths)), 5, title)
-    grid = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    if sum(widths) > _WIDEST:
+        figure = new_figure(max(widths), 3.5 * len(panels), title)
+        grid = figure.subplots(len(panels), 1)
+    else:
+        figure = new_figure(max(6.0, sum(widths)), 5, title)
+        grid = figure.subplots(1, len(panels), width_ratios=widths)
+    grid = np.atleast_1d(grid)
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     for axes, (panel, lines) in zip(grid, panels.items(), strict=True):
+        axes.set_ylabel("test accuracy, %" if axes.get_subplotspec().is_first_col() else "")
         for name, values in lines.items():
             index = names.index(name)
             offset = beside(index, len(names), 0.2 if joined else 0.5)
@@ -72,8 +80,8 @@ def accuracies(panels: Panels, title: str = "", *, joined: bool = False) -> Figu
         axes.set_xlim(-0.5, len(places[panel]) - 0.5)
         axes.set_title(plain(panel), fontsize="medium")
         axes.grid(axis="y", alpha=0.3)
-    grid[0].set_ylabel("test accuracy, %")
-    legend_below(figure)
+    if len(names) > 1:
+        legend_below(figure)
     return figure
 
 
@@ -102,7 +110,7 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
         title: of the picture.
 
     Returns:
-        A `matplotlib.figure.Figure` with axes for each panel and each cost that a network in it has.
+        A `matplotlib.figure.Figure`: a row for each panel, a column for each cost that any network has.
 
     Raises:
         ArgumentError: a ValueError, for no network, an accuracy outside 0..1, or costs that aren't positive.
@@ -120,16 +128,17 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
     if not costs:
         raise ArgumentError(f"trade_off: no network has a cost. Give them {' or '.join(map(repr, _COSTS))}.")
     groups = list(dict.fromkeys(network.get("group", label) for label, network in networks.items()))
-    names = dict.fromkeys(network.get("panel", "") for network in networks.values())
-    parts = {}
-    for panel, cost in product(names, costs):
+    names = list(dict.fromkeys(network.get("panel", "") for network in networks.values()))
+    figure = new_figure(6 * len(costs), (4.6 if len(names) == 1 else 3.4) * len(names) + (0.4 if title else 0), title)
+    grid = figure.subplots(len(names), len(costs), squeeze=False)
+    for (panel, cost), axes in zip(product(names, costs), grid.flat, strict=True):
         own = {label: network for label, network in networks.items() if network.get("panel", "") == panel}
-        if known := {label: network for label, network in own.items() if network.get(cost) is not None}:
-            parts[panel, cost] = known
-    figure, grid = panels(len(parts), len(costs), (6, 4.6 if len(names) == 1 else 3.4), title)
-    for axes, ((panel, cost), part) in zip(grid, parts.items(), strict=True):
-        _draw_trade_off(axes, part, cost, groups)
-        axes.set_title(plain(panel), fontsize="medium")
+        known = {label: network for label, network in own.items() if network.get(cost) is not None}
+        if known:
+            _draw_trade_off(axes, known, cost, groups)
+            axes.set_title(plain(panel), fontsize="medium")
+        else:
+            axes.remove()
     legend_below(figure)
     return figure
 

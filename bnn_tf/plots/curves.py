@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnn_tf.errors import ArgumentError
 from bnn_tf.plots.style import (
     COLOURS,
     colour,
+    legend_below,
     line,
     numbers,
     panels,
@@ -24,6 +26,7 @@ from bnn_tf.plots.style import (
 
 # Learning curves that colours tell apart.
 MOST_CURVES = len(COLOURS)
+_LINES = "test (dashed: training)"
 _LABELS = {"loss": "loss (cross-entropy, nats)", "accuracy": "accuracy"}
 # Up to so many markers a line.
 _MOST_MARKERS = 12
@@ -49,7 +52,45 @@ def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
     """
     require("learning_curves", "histories", histories)
     figure, (loss, accuracy) = panels(2, 2, (5, 4), title)
-    for index, (label, training) in enumerate(histories.items()):
+    _draw(loss, accuracy, histories, list(histories))
+    accuracy.legend(title=_LINES)
+    return figure
+
+
+def learning_curves_by_row(rows: Mapping[str, Mapping[str, Any]], title: str = "") -> Figure:
+    """`learning_curves` of several groups, one below the other; what has the same label has the same colour.
+
+    Args:
+        rows: for each group (a network, say) its histories, by their labels (its schemes): see `learning_curves`.
+        title: of the picture.
+
+    Returns:
+        A `matplotlib.figure.Figure` with two panels a row, and one legend under them.
+
+    Raises:
+        ArgumentError: a ValueError, for no group, one without a history, or a history that lacks a figure.
+
+    Example:
+
+    >>> rows = {"digits": {"float": training.train(model, dataset), "bwn": training.train(twin, dataset)}}
+    >>> learning_curves_by_row(rows).savefig("curves.png")
+    """
+    require("learning_curves_by_row", "rows", rows)
+    labels = list(dict.fromkeys(label for histories in rows.values() for label in histories))
+    figure, grid = panels(2 * len(rows), 2, (5, 3.4), title)
+    for (name, histories), loss, accuracy in zip(rows.items(), grid[::2], grid[1::2], strict=True):
+        require("learning_curves_by_row", f"rows[{name!r}]", histories)
+        _draw(loss, accuracy, histories, labels)
+        for axes in (loss, accuracy):
+            axes.set_title(plain(name), fontsize="medium")
+    legend_below(figure, title=_LINES)
+    return figure
+
+
+def _draw(loss: Axes, accuracy: Axes, histories: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """A curve for each history, with the colour of its place in `labels`."""
+    for label, training in histories.items():
+        index = labels.index(label)
         history = _history(label, training)
         epochs = np.arange(1, len(history["loss"]) + 1)
         every = max(1, len(epochs) // _MOST_MARKERS)
@@ -62,8 +103,6 @@ def learning_curves(histories: Mapping[str, Any], title: str = "") -> Figure:
         whole_numbers(axes.xaxis)
         soft_grid(axes)
     percent_axis(accuracy.yaxis)
-    accuracy.legend(title="test (dashed: training)")
-    return figure
 
 
 def _history(label: str, training: Any) -> dict[str, npt.NDArray[np.float64]]:

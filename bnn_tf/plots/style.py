@@ -96,14 +96,19 @@ def without_ticks(axes: Axes) -> None:
     axes.set_yticks([])
 
 
-def legend_below(figure: Figure, columns: int = 4) -> None:
+def legend_below(figure: Figure, columns: int = 4, title: str = "") -> None:
     """One legend for all axes, under them, where it hides nothing; of equal names the first counts."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
     figure.legend(
-        found.values(), found.keys(), loc="outside lower center", ncols=min(columns, len(found)), fontsize="small"
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=min(columns, len(found)),
+        fontsize="small",
+        title=title or None,
     )
 
 
