@@ -19,7 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     train = commands.add_parser("run", help="train what has no result yet; what was interrupted goes on")
     train.add_argument("names", nargs="*", metavar="NAME", help=f"by default all: {', '.join(EXPERIMENTS)}")
     train.add_argument(
-        "--only", default="", metavar="PATTERN", help="runs in whose line of `list` this regular expression is found"
+        "--only",
+        default="",
+        type=_pattern,
+        metavar="PATTERN",
+        help='those in whose "row, column, seed N", as `list` shows it, this regular expression is found',
     )
     train.add_argument("--runs", type=Path, default=Path("runs") / "experiments", metavar="DIR", help="for checkpoints")
     train.set_defaults(run=_run)
@@ -42,10 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    for experiment in choose(options.names).values():
-        wanted = [run for run in experiment.runs if re.search(options.only, _title(run))]
-        running.run(wanted, RUNS, options.runs.resolve(), say=lambda text: print(text, flush=True))
+    planned = [run for experiment in choose(options.names).values() for run in experiment.runs]
+    wanted = [run for run in planned if options.only.search(_title(run))]
+    if not wanted:
+        raise running.RunError(
+            f"--only {options.only.pattern!r} finds none of {len(planned)} runs. "
+            "`python -m experiments list` shows them."
+        )
+    running.run(wanted, RUNS, options.runs.resolve(), say=lambda text: print(text, flush=True))
     return 0
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -65,7 +81,7 @@ def _title(run: Run) -> str:
 
 def _latency(options: argparse.Namespace) -> int:
     wanted = [run for experiment in EXPERIMENTS.values() if experiment.costs for run in experiment.runs if _done(run)]
-    running.save(running.RESULTS / LATENCY, latency.measure(wanted))
+    running.save(running.RESULTS / LATENCY, {"commit": running.commit(), **latency.measure(wanted)})
     return 0
 
 

@@ -17,7 +17,7 @@ from bnn_tf.commands.train import network
 from bnn_tf.runtime import PackedModel
 from experiments.plan import Run
 
-_ROUNDS = 60
+_ROUNDS, _THREADS = 60, 1
 
 
 def measure(wanted: Iterable[Run]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def measure(wanted: Iterable[Run]) -> dict[str, Any]:
         wanted: whose networks are measured, with their initial weights: what is learnt costs no time.
 
     Returns:
-        "cpu", "date", "rounds", and "seconds": the median of each network, by the name of its run.
+        "cpu", "date", "threads", "rounds", and "seconds": the median of each network, by the name of its run.
     """
     with tempfile.TemporaryDirectory() as folder:
         random = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def measure(wanted: Iterable[Run]) -> dict[str, Any]:
         for run in wanted:
             model = _network(run)
             path = bnn_tf.pack(model, Path(folder) / f"{run.name}.bnn").path
-            packed[run.name] = PackedModel(path, threads=1)
+            packed[run.name] = PackedModel(path, threads=_THREADS)
             # The size that it is trained with: a packed network may take any.
             images[run.name] = random.random((1, *model.input_shape[1:]), np.float32)
             keras.backend.clear_session()
@@ -49,6 +49,7 @@ def measure(wanted: Iterable[Run]) -> dict[str, Any]:
     return {
         "cpu": machine.cpu_name(),
         "date": time.strftime("%Y-%m-%d"),
+        "threads": _THREADS,
         "rounds": _ROUNDS,
         "seconds": {name: round(statistics.median(each), 8) for name, each in times.items()},
     }

@@ -6,7 +6,7 @@ And `experiments.json` beside these files: it says what the tables are, also to 
 import os
 import re
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -20,7 +20,7 @@ _PAGE = Path(__file__).with_name("page.md")
 _UNKNOWN = "–"
 _FOLDED = '<details markdown="1">\n<summary>How each figure was made: commit, command, time</summary>'
 _CAPTIONS = {
-    "curves": "The test accuracy of each run, epoch by epoch",
+    "curves": "Loss and accuracy, epoch by epoch",
     "costs": "The test accuracy of each network over its packed size and over the time that an image takes",
     "accuracies": "The mean and the deviation of each row's test accuracy",
 }
@@ -35,16 +35,29 @@ def write(results: Path, page: Path) -> None:
     """
     save(results / MANIFEST, manifest())
     experiments = read_experiments(results)
-    sections = []
+    pictures = {}
     for experiment in experiments:
-        path = results / f"{experiment.name}.png"
         figure = draw(experiment)
         if figure:
+            path = results / f"{experiment.name}.png"
             figure.savefig(path, dpi=100)
-        sections.append(section(experiment, os.path.relpath(path, page.parent) if figure else ""))
+            pictures[experiment.name] = os.path.relpath(path, page.parent)
     page.parent.mkdir(parents=True, exist_ok=True)
-    text = Template(_PAGE.read_text(encoding="utf-8")).substitute(sections="\n".join(sections))
-    page.write_text(with_figures(text, experiments), encoding="utf-8")
+    page.write_text(text(experiments, pictures), encoding="utf-8")
+
+
+def text(experiments: Sequence[Experiment], pictures: Mapping[str, str]) -> str:
+    """The page in Markdown.
+
+    Args:
+        experiments: that it tells of.
+        pictures: their addresses, by the names of the experiments.
+
+    Raises:
+        KeyError: where a sentence names a cell without a result.
+    """
+    sections = "\n".join(section(each, pictures.get(each.name, "")) for each in experiments)
+    return with_figures(Template(_PAGE.read_text(encoding="utf-8")).substitute(sections=sections), experiments)
 
 
 def with_figures(text: str, experiments: Iterable[Experiment]) -> str:

@@ -67,11 +67,3 @@ class Experiment:
     reference: Mapping[tuple[str, str], float] = field(default_factory=dict)
     source: str = ""
     costs: bool = False
-
-    def rows(self) -> list[str]:
-        """In the order in which they were written down."""
-        return list(dict.fromkeys(run.row for run in self.runs))
-
-    def columns(self) -> list[str]:
-        """Of the table, as the rows."""
-        return list(dict.fromkeys(run.column for run in self.runs))

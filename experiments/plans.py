@@ -223,28 +223,27 @@ def _width() -> Experiment:
     )
 
 
-def _topology() -> Experiment:
-    # The widths at which each takes about 26 million multiply-accumulates for an image, as resnet_cifar (n = 2) does.
-    networks = {
-        "resnet_cifar": 1,
-        "cnn_cifar": 1.6,
-        "bireal_cifar": 0.8,
-        "googlenet": 0.9,
-        "vgg11": 0.39,
-        "alexnet_cifar": 0.35,
-        "nin": 0.33,
-        "mobilenet_v2_small": 0.66,
-    }
+# The widths at which each takes about 26 million multiply-accumulates for an image, as resnet_cifar (n = 2) does.
+_ALIKE = {
+    "resnet_cifar": 1,
+    "cnn_cifar": 1.6,
+    "bireal_cifar": 0.8,
+    "googlenet": 0.9,
+    "vgg11": 0.39,
+    "alexnet_cifar": 0.35,
+    "nin": 0.33,
+    "mobilenet_v2_small": 0.66,
+}
+
+
+def _alike(name: str, column: str, scheme: str, option: str = "") -> Run:
+    network = f"--model {name} --scheme {scheme} --data cifar10 --option width={_ALIKE[name]:g} {option}".rstrip()
     how = f"--epochs 2 --learning-rate 0.002 {_AUGMENTED}"
-    runs = [
-        Run(
-            f"{name}, ×{width:g}",
-            scheme,
-            f"--model {name} --scheme {scheme} --data cifar10 --option width={width:g} {how}",
-        )
-        for name, width in networks.items()
-        for scheme in ("float", "bwn", "xnor")
-    ]
+    return Run(f"{name}, ×{_ALIKE[name]:g}", column, f"{network} {how}")
+
+
+def _topology() -> Experiment:
+    runs = [_alike(name, scheme, scheme) for name in _ALIKE for scheme in ("float", "bwn", "xnor")]
     return Experiment(
         "Which topology loses least?",
         "CIFAR-10, each network at the width (×) with which it takes about 26 million multiply-accumulates an image, "
@@ -253,6 +252,21 @@ def _topology() -> Experiment:
         "network",
         tuple(runs),
         costs=True,
+    )
+
+
+def _dropout() -> Experiment:
+    rates = {"nothing dropped": "", "half dropped": "--option dropout=0.5"}
+    return Experiment(
+        "What does a dropout before the sign do?",
+        "Networks that drop half of some features in their float forms, under xnor, trained as above. With nothing "
+        "dropped they are those of the table above.",
+        "network",
+        tuple(
+            _alike(name, column, "xnor", option)
+            for name in ("alexnet_cifar", "nin")
+            for column, option in rates.items()
+        ),
     )
 
 
@@ -327,6 +341,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "inputs": _inputs(),
     "width": _width(),
     "topology": _topology(),
+    "dropout": _dropout(),
     "means": _means(),
     "long": _long(),
 }

@@ -68,6 +68,7 @@ class Experiment:
         reference: what others report for a cell, in percent.
         source: whose figures those are.
         costs: whether accuracy is drawn over size and time, instead of curves.
+        timed: on what and when the times were measured.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Experiment:
     reference: Mapping[tuple[str, str], float]
     source: str
     costs: bool
+    timed: str
 
     @property
     def planned(self) -> int:
@@ -112,16 +114,17 @@ def read_experiments(path: Path) -> list[Experiment]:
     if content.get("format") != FORMAT:
         raise DamagedError(f"{EXPERIMENTS} is of format {content.get('format')!r}; this version reads {FORMAT}")
     try:
-        timed = read_json(path / LATENCY)["seconds"] if (path / LATENCY).exists() else {}
-        latencies = {str(name): figure(seconds) for name, seconds in timed.items()}
-        return [_experiment(each, path, latencies) for each in content["experiments"]]
+        latency = read_json(path / LATENCY) if (path / LATENCY).exists() else {"seconds": {}}
+        latencies = {str(name): figure(seconds) for name, seconds in latency["seconds"].items()}
+        timed = ", ".join(str(latency[key]) for key in ("cpu", "commit", "date") if latency.get(key))
+        return [_experiment(each, path, latencies, timed) for each in content["experiments"]]
     except DamagedError:
         raise
     except UNREADABLE as error:
         raise DamagedError(f"{EXPERIMENTS} is damaged: {type(error).__name__} {error}") from None
 
 
-def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, float]) -> Experiment:
+def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, float], timed: str) -> Experiment:
     runs = content["runs"]
     outcomes = [_outcome(run, path, latencies) for run in runs]
     wanted = tuple((str(run["row"]), str(run["column"])) for run in runs)
@@ -137,6 +140,7 @@ def _experiment(content: Mapping[str, Any], path: Path, latencies: Mapping[str, 
         {(str(each["row"]), str(each["column"])): figure(each["percent"]) for each in content["reference"]},
         str(content["source"]),
         content["costs"] is True,
+        timed,
     )
 
 
@@ -198,6 +202,10 @@ def notes(experiment: Experiment) -> str:
         found.append(f"In brackets after a slash: what {experiment.source} reports.")
     if reached := _reached(experiment):
         found.append(reached)
+    known = sum(each.latency is not None for each in experiment.outcomes)
+    if experiment.costs and known:
+        of = "" if known == len(experiment.outcomes) else f" ({known} of {len(experiment.outcomes)} networks)"
+        found.append(f"Times: one image a call on one thread, {experiment.timed}{of}.")
     missing = experiment.planned - len(experiment.outcomes)
     if missing:
         found.append(f"{MISSING.text}: not run yet ({missing} of {experiment.planned} runs).")
@@ -205,24 +213,28 @@ def notes(experiment: Experiment) -> str:
 
 
 def _reached(experiment: Experiment) -> str:
-    """At which width networks that were tried at several are as good as in float; nothing where there are none."""
+    """The smallest width at which each scheme is as good as float; nothing where a training to come may decide it."""
     found = {place: statistics.mean(percents) for place, percents in experiment.cells().items()}
     networks = []
     for network, rows in _widths(experiment).items():
         level = found.get((rows[0], "float"))
         parts = []
         for column in experiment.columns:
-            tried = {row: found[row, column] for row in rows if (row, column) in found}
-            if level is not None and tried and column != "float":
-                reaching = (row.removeprefix(f"{network}, ") for row, percent in tried.items() if percent >= level)
-                parts.append(f"{column} {next(reaching, 'none')}")
+            percents = {row: found.get((row, column)) for row in rows if (row, column) in experiment.wanted}
+            if level is None or column == "float" or not percents:
+                continue
+            decides = next((row for row, percent in percents.items() if percent is None or percent >= level), None)
+            if decides is None:
+                parts.append(f"{column} none")
+            elif percents[decides] is not None:
+                parts.append(f"{column} {decides.removeprefix(f'{network}, ')}")
         if parts:
             networks.append(f"{network} – {', '.join(parts)}")
     return f"The smallest width that reaches float: {'; '.join(networks)}." if networks else ""
 
 
 def _widths(experiment: Experiment) -> dict[str, list[str]]:
-    """The rows of each network that has several of them, such as "LeNet, ×1" and "LeNet, ×2", from narrow to wide."""
+    """The rows of each network that has several of them, such as "LeNet, ×1" and "LeNet, ×2", as they come."""
     found: dict[str, list[str]] = {}
     for row in experiment.rows:
         found.setdefault(_network(row), []).append(row)
@@ -261,24 +273,32 @@ def _made(experiment: Experiment) -> Table:
 
 
 def draw(experiment: Experiment) -> Figure | None:
-    """Curves, or accuracy over costs, of the trainings with the first seed; without curves, the means over the seeds.
+    """Curves, or accuracy over costs, of a training for each cell; without curves, the means over the seeds.
 
     None where nothing was done.
     """
-    if experiment.outcomes and experiment.shown == "accuracies":
-        return plots.accuracies(_panels(experiment))
-    several = len(experiment.columns) > 1
-    first = {
-        f"{each.row}, {each.column}" if several else each.row: each for each in experiment.outcomes if each.seed == 0
-    }
-    if not first:
+    if not experiment.outcomes:
         return None
+    if experiment.shown == "accuracies":
+        return plots.accuracies(_panels(experiment))
     if experiment.shown == "costs":
         alone = _widths(experiment)
-        costs = {label: _costs(each, _network(each.row) in alone) for label, each in first.items()}
+        costs = {f"{each.row}, {each.column}": _costs(each, _network(each.row) in alone) for each in _first(experiment)}
         return plots.trade_off(costs, experiment.title)
-    curves = {label: dict(each.history) for label, each in list(first.items())[: plots.MOST_CURVES]}
-    return plots.learning_curves(curves, experiment.title)
+    several = len(experiment.columns) > 1
+    rows: dict[str, dict[str, Any]] = {}
+    for each in _first(experiment):
+        row, label = (each.row, each.column) if several else ("", each.row)
+        rows.setdefault(row, {})[label] = dict(each.history)
+    return plots.learning_curves_by_row(rows, experiment.title)
+
+
+def _first(experiment: Experiment) -> list[Outcome]:
+    """Of each cell the training with the first seed that was done."""
+    found: dict[tuple[str, str], Outcome] = {}
+    for each in experiment.outcomes:
+        found.setdefault((each.row, each.column), each)
+    return list(found.values())
 
 
 def _panels(experiment: Experiment) -> plots.Panels:
