@@ -236,14 +236,16 @@ _ALIKE = {
 }
 
 
-def _alike(name: str, column: str, scheme: str, option: str = "") -> Run:
+def _alike(name: str, column: str, scheme: str, option: str = "", called: str = "") -> Run:
     network = f"--model {name} --scheme {scheme} --data cifar10 --option width={_ALIKE[name]:g} {option}".rstrip()
     how = f"--epochs 2 --learning-rate 0.002 {_AUGMENTED}"
-    return Run(f"{name}, ×{_ALIKE[name]:g}", column, f"{network} {how}")
+    return Run(f"{called or name}, ×{_ALIKE[name]:g}", column, f"{network} {how}")
 
 
 def _topology() -> Experiment:
     runs = [_alike(name, scheme, scheme) for name in _ALIKE for scheme in ("float", "bwn", "xnor")]
+    # Its binary forms have batch norms anyway.
+    runs.append(_alike("vgg11", "float", "float", "--option batch_norm=True", "vgg11 with batch norms"))
     return Experiment(
         "Which topology loses least?",
         "CIFAR-10, each network at the width (×) with which it takes about 26 million multiply-accumulates an image, "
