@@ -244,7 +244,7 @@ def _alike(name: str, column: str, scheme: str, option: str = "", called: str = 
 
 def _topology() -> Experiment:
     runs = [_alike(name, scheme, scheme) for name in _ALIKE for scheme in ("float", "bwn", "xnor")]
-    # Its binary forms have batch norms anyway.
+    # The binary forms of vgg11 have batch norms anyway.
     runs.append(_alike("vgg11", "float", "float", "--option batch_norm=True", "vgg11 with batch norms"))
     return Experiment(
         "Which topology loses least?",

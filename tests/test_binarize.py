@@ -366,6 +366,12 @@ def test_xnor_remarks_a_dropout_before_a_sign(before, told, normalize):
     assert not plan(model, "bwn").rows[-2].remark
 
 
+def test_both_remarks():
+    model = chain(K.Activation("sigmoid"), K.Dropout(0.1), K.Conv2D(4, 1, name="it"))
+    remark = "after a ReLU: every sign of its input is +1; after a dropout: its signs are others at inference"
+    assert plan(model, "xnor").rows[-2].remark == remark
+
+
 def test_normalized_before_each_sign(rng):
     time = K.TimeDistributed(K.Dense(4, name="time"), name="times")
     model = randomize(chain(K.Conv2D(4, 1, activation="relu", name="a"), nested_twice(), time), rng)
