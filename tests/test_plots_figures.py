@@ -116,6 +116,17 @@ class TestTradeOff:
         (axes,) = is_sound(plots.trade_off(networks), panels=1)
         assert [text.get_text() for text in axes.texts] == ["×1", "×2", "VGG, ×2, bwn", "float"]
 
+    def test_points_that_cover_each_other_share_a_label(self):
+        """Where both would say the same; else each has its own."""
+        where = {"×1, bwn": (1, 0.5), "×1, dorefa": (1.01, 0.51), "×1, xnor": (1, 0.7), "×2, bwn": (8, 0.9)}
+        networks = {
+            name: {"accuracy": accuracy, "packed_bytes": size, "group": name[4:]}
+            for name, (size, accuracy) in (where | {"×2, dorefa": (8, 0.8), "×2, xnor": (1, 0.5)}).items()
+        }
+        (axes,) = is_sound(plots.trade_off(networks), panels=1)
+        labels = [(text.get_text(), *text.xy) for text in axes.texts]
+        assert labels == [("×1", 1, 0.5), ("×1", 1, 0.7), ("×2", 8, 0.9), ("×2", 8, 0.8), ("×2", 1, 0.5)]
+
     def test_panels(self):
         """Each has its own front and its own axes; colours mean the same in all."""
         panel = {"float ×1": "digits", "bwn ×1": "digits", "bwn ×2": "mnist"}

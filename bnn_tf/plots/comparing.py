@@ -100,8 +100,9 @@ def trade_off(networks: Mapping[str, Mapping[str, Any]], title: str = "") -> Fig
 
     A line joins the Pareto front: the networks to which no other one is at least as good in both, and better in one.
     Where there are more than twelve networks, those of the front alone have their labels beside them; of "LeNet, ×2,
-    bwn", one of several in the group "LeNet, bwn", only "×2", as the legend tells the rest. Networks of different
-    panels, which were tested on different images, say, are not set against each other.
+    bwn", one of several in the group "LeNet, bwn", only "×2", as the legend tells the rest. Points that all but cover
+    each other share a label that both would have. Networks of different panels, which were tested on different images,
+    say, are not set against each other.
 
     Args:
         networks: for each label "accuracy" (0..1) and "packed_bytes", "latency" (seconds an image) or both, None where
@@ -163,14 +164,19 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         if own:
             axes.plot(*zip(*own, strict=True), label=plain(group), **series(index, 8, "none"))
     sizes = Counter(str(of.get("group", name)) for name, of in networks.items())
+    places = list(points.values())
+    written: dict[str, list[tuple[float, float]]] = {}
     for name, place in points.items():
         if len(points) > _MOST_LABELS and place not in front:
             continue
-        height = -11 if _is_below(place, list(points.values())) else 5
         group, panel = str(networks[name].get("group", name)), str(networks[name].get("panel", ""))
         told = panel.split(", ") + (group.split(", ") if sizes[group] > 1 else [])
         text = plain(_beside(name, told))
-        axes.annotate(text, place, xytext=(6, height), textcoords="offset points", fontsize="small")
+        same = written.setdefault(text, [])
+        if not any(_touch(place, other, places) for other in same):
+            height = -11 if _is_below(place, places) else 5
+            axes.annotate(text, place, xytext=(6, height), textcoords="offset points", fontsize="small")
+        same.append(place)
     axes.set_xscale("log")
     # Labels stand to the right of their points.
     axes.margins(x=0.18, y=0.12)
@@ -194,13 +200,26 @@ def _ticks(costs: list[float]) -> tuple[float, ...]:
     return (1, 1.5, 2, 3, 4, 6, 8) if width < 8 else (1, 2, 5) if width < 200 else (1,)
 
 
+def _way(
+    place: tuple[float, float], others: list[tuple[float, float]], places: list[tuple[float, float]]
+) -> np.ndarray:
+    """How far to the right of a point others stand, and how far above, in parts of what all places span."""
+    drawn = np.array([(np.log(cost), value) for cost, value in (place, *others)])
+    span = np.ptp([(np.log(cost), value) for cost, value in places], axis=0)
+    return ((drawn[1:] - drawn[0]) / np.where(span > 0, span, 1)).T
+
+
 def _is_below(place: tuple[float, float], places: list[tuple[float, float]]) -> bool:
     """Whether a neighbour stands higher: where it does, labels above both would write over each other."""
-    others = np.array([(np.log(cost), value) for cost, value in places])
-    across, up = (others - (np.log(place[0]), place[1])).T
-    wide, high = np.ptp(others, axis=0)
+    across, up = _way(place, places, places)
     higher = (up > 0) | (up == 0) & (across < 0)  # of equal ones, the left one is
-    return bool(np.any((np.abs(across) <= 0.2 * wide) & higher & (up <= 0.1 * high)))
+    return bool(np.any((np.abs(across) <= 0.2) & higher & (up <= 0.1)))
+
+
+def _touch(place: tuple[float, float], other: tuple[float, float], places: list[tuple[float, float]]) -> bool:
+    """Whether two markers all but cover each other, so that a label they share serves both."""
+    across, up = np.abs(_way(place, [other], places))
+    return bool(across[0] <= 0.03 and up[0] <= 0.05)
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
