@@ -127,8 +127,7 @@ class ApproxSign(Quantizer):
     name = "approx_sign"
 
     def pseudo_gradient(self, u: Any) -> Any:
-        magnitude = ops.abs(u)
-        return ops.where(ops.less_equal(magnitude, 1), 2 - 2 * magnitude, ops.zeros_like(u))
+        return ops.relu(2 - 2 * ops.abs(u))
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
