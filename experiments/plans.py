@@ -115,7 +115,7 @@ def _cure() -> Experiment:
         "resnet_cifar, SGD": ("resnet_cifar", f"--optimizer nesterov --learning-rate 0.1 {_AUGMENTED}"),
     }
     cure, plain, collapse = ways
-    wanted = {3: (cure, plain, collapse), 2: (cure, collapse), 5: (cure,)}
+    wanted = {2: (cure, collapse), 3: (cure, plain, collapse), 5: (cure,)}
     runs = [run(column, *ways[column], blocks) for blocks, columns in wanted.items() for column in columns]
     return Experiment(
         "Binary weights and activations: the collapse and its cure",
