@@ -120,6 +120,12 @@ class TestLocalResponseNormalization:
         y = layers.LocalResponseNormalization(**options)(x)
         np.testing.assert_allclose(y, expected, rtol=1e-5)  # a power in float32
 
+    def test_half_precision(self, rng):
+        """Of values whose squares float16 does not hold."""
+        x = rng.normal(size=(2, 3, 3, 8), scale=1000).astype(np.float16)
+        y = layers.LocalResponseNormalization(dtype="float16")(x)
+        np.testing.assert_allclose(y, layers.LocalResponseNormalization()(x.astype(np.float32)), rtol=1e-2)
+
     def test_config(self):
         layer = layers.LocalResponseNormalization(3, 0.1, 0.5, 2.0, name="norm")
         config = layer.get_config()

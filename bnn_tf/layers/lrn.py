@@ -60,8 +60,9 @@ class LocalResponseNormalization(keras.layers.Layer):
         # As one matrix product, and with exp(log) for power, ten times as fast with its gradient as sums of slices.
         channels = np.arange(inputs.shape[-1])
         window = np.abs(np.subtract.outer(channels, channels)) <= self.depth_radius
-        energy = ops.matmul(ops.square(inputs), ops.cast(window, inputs.dtype))
-        return inputs * ops.exp(-self.beta * ops.log(self.bias + self.alpha * energy))
+        # alpha first: in float16 squares of more than 255 are infinite.
+        energy = ops.matmul(self.alpha * inputs * inputs, ops.cast(window, inputs.dtype))
+        return inputs * ops.exp(-self.beta * ops.log(self.bias + energy))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

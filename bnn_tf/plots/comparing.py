@@ -173,7 +173,7 @@ def _draw_trade_off(axes: Axes, networks: Mapping[str, Mapping[str, Any]], cost:
         told = panel.split(", ") + (group.split(", ") if sizes[group] > 1 else [])
         text = plain(_beside(name, told))
         same = written.setdefault(text, [])
-        if not any(_touch(place, other, places) for other in same):
+        if not _is_covered(place, same, places):
             height = -11 if _is_below(place, places) else 5
             axes.annotate(text, place, xytext=(6, height), textcoords="offset points", fontsize="small")
         same.append(place)
@@ -216,10 +216,12 @@ def _is_below(place: tuple[float, float], places: list[tuple[float, float]]) -> 
     return bool(np.any((np.abs(across) <= 0.2) & higher & (up <= 0.1)))
 
 
-def _touch(place: tuple[float, float], other: tuple[float, float], places: list[tuple[float, float]]) -> bool:
-    """Whether two markers all but cover each other, so that a label they share serves both."""
-    across, up = np.abs(_way(place, [other], places))
-    return bool(across[0] <= 0.03 and up[0] <= 0.05)
+def _is_covered(
+    place: tuple[float, float], others: list[tuple[float, float]], places: list[tuple[float, float]]
+) -> bool:
+    """Whether one of the others lies so near that a label both share serves both."""
+    across, up = np.abs(_way(place, others, places))
+    return bool(np.any((across <= 0.03) & (up <= 0.05)))
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
