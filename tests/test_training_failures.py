@@ -1,7 +1,9 @@
-"""Trainings that can't go on: the loss is no number any more, the disk is full."""
+"""Trainings that can't go on: the loss is no number any more, the disk is full, Ctrl-C."""
 
 import os
 import resource
+import signal
+import threading
 
 import keras
 import numpy as np
@@ -120,3 +122,76 @@ class TestFullDisk:
         with expected, folder.replacing("metrics.csv"), open("/dev/full", "w") as full:
             full.write("x" * 100_000)
         assert (tmp_path / "metrics.csv").read_text() == "kept"
+
+
+def press(times=1):
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+class Press(keras.callbacks.Callback):
+    """Presses Ctrl-C at one event of the training; keeps the names of those that follow."""
+
+    def __init__(self, event, pressing=press):
+        super().__init__()
+        self.after = []
+        for name in ("train_batch_begin", "train_batch_end", "test_batch_begin", "epoch_end", "train_end"):
+            setattr(self, f"on_{name}", self._seen(name, pressing if name == event else None))
+
+    def _seen(self, name, pressing):
+        def on(*arguments, logs=None):
+            if self.after or pressing:
+                self.after.append(name)
+            if pressing and len(self.after) == 1:
+                pressing()
+
+        return on
+
+
+class Finalized:
+    """Presses Ctrl-C in its finalizer, where Python drops a KeyboardInterrupt."""
+
+    def __del__(self):
+        press()
+
+
+class TestControlC:
+    @pytest.mark.parametrize(
+        ("event", "pressing", "after"),
+        [
+            ("train_batch_begin", press, ["train_batch_begin", "train_batch_end"]),
+            ("train_batch_begin", Finalized, ["train_batch_begin", "train_batch_end"]),
+            ("train_batch_begin", lambda: press(2), ["train_batch_begin"]),
+            ("test_batch_begin", press, ["test_batch_begin"]),
+            ("epoch_end", press, ["epoch_end"]),
+            ("train_end", press, ["train_end"]),
+        ],
+        ids=["batch", "finalizer", "twice", "evaluation", "epoch's end", "end"],
+    )
+    def test_ends_after_the_batch_or_at_once(self, digits, event, pressing, after):
+        pressed = Press(event, pressing)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(network(), digits, Recipe(1, 64), callbacks=[pressed])
+        assert pressed.after == after
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_an_epoch_that_is_done_is_saved_first(self, digits, tmp_path):
+        with pytest.raises(KeyboardInterrupt):
+            training.train(network(), digits, Recipe(2, 64), callbacks=[Press("epoch_end")], out=tmp_path)
+        assert training.train(network(), digits, Recipe(2, 64), out=tmp_path, resume=True).resumed_after == 1
+
+    def test_a_program_s_own_way_stays(self, digits):
+        presses = []
+        before = signal.signal(signal.SIGINT, lambda number, frame: presses.append(number))
+        try:
+            training.train(network(), digits, Recipe(1, 64), callbacks=[Press("train_batch_begin")])
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert presses == [signal.SIGINT]
+
+    def test_a_training_in_another_thread_is_let_alone(self, digits):
+        done = []
+        thread = threading.Thread(target=lambda: done.append(training.train(network(), digits, Recipe(1, 64))))
+        thread.start()
+        thread.join()
+        assert len(done) == 1

@@ -17,6 +17,7 @@ from bnn_tf.training.arrays import array
 from bnn_tf.training.batches import EvaluationBatches, TrainingBatches, check_model
 from bnn_tf.training.distributed import Workers, join
 from bnn_tf.training.divergence import NotFinite, Watch, explain
+from bnn_tf.training.interruption import Interruption
 from bnn_tf.training.optimizers import leaves, make_optimizer
 from bnn_tf.training.plateau import Plateau
 from bnn_tf.training.progress import progress_bar
@@ -81,7 +82,8 @@ def train(
     With `out`, the folder always holds a whole checkpoint; a training that was interrupted, by `kill -9` too, continues
     with `resume` after its last whole epoch. On the same machine, with as many threads and the same versions, it
     reaches the very weights that it would have reached uninterrupted, as far as the backend's own operations repeat
-    themselves (on a CPU, with one thread they do). Other state of your `callbacks` isn't kept.
+    themselves (on a CPU, with one thread they do). Other state of your `callbacks` isn't kept. Ctrl-C ends it with
+    KeyboardInterrupt after the batch under way, pressed again at once.
 
     Args:
         model: a built model; its weights change, and it stays compiled.
@@ -118,42 +120,43 @@ def train(
     >>> model = bnn_tf.models.lenet("bwn", input_shape=digits.input_shape)
     >>> train(model, digits, Recipe(epochs=1, batch_size=64)).history["val_accuracy"]
     """
-    workers = join(distribute) if distribute else None
-    recipe = recipe or recipe_for(dataset.name)
-    teacher_model = load_model(teacher) if teacher is not None else None
-    check_model(model, dataset, recipe.augment)
-    freeze_layers(model, recipe.frozen)
-    weights = losses.class_weights(dataset.y_train, dataset.classes, recipe.class_weights)
-    batches = TrainingBatches(
-        dataset, recipe.batch_size, seed, augment=recipe.augment, weights=weights, teacher=teacher_model
-    )
-    _compile(model, make_optimizer(model, recipe, len(batches)), recipe, teacher is not None)
-    folder, config = None, {}
-    if out is not None or workers is not None:
-        config = run_config(model, dataset, recipe, seed, teacher, description or {})
-    if workers is not None and not workers.chief:
-        out = progress = None
-    if out is not None:
-        folder = TrainingFolder(out, config, resume, overwrite)
-    counting = _counting(model, recipe)
-    state = _begin(model, folder)
-    if workers is not None:
-        state = workers.begin(model, state, config)
-    after = state.epoch
-    extra = [EventFiles(folder.path / EVENTS)] if tensorboard and folder is not None else []
-    if not state.finished:
-        batches.start(state.epoch)
-        label = nullcontext() if progress is None else progress_bar(progress, len(dataset.y_train), state.epoch)
-        with label as bar:
-            parts = [Watch(), Anneal(recipe.epochs), Figures(), *counting, *callbacks, *extra]
-            parts += [*([bar] if bar is not None else []), Recorder(state, folder, counting)]
-            _fit(model, batches, EvaluationBatches(dataset, recipe.augment), recipe, state, parts, folder, workers)
-    if folder is not None:
-        folder.write_metrics(state.history)
-        folder.write_curves(state.history, f"{model.name} on {dataset.name}")
-    if workers is not None:
-        workers.wait()  # The chief may still be writing, and a process that ends takes the others along.
-    return Training(state.history, state.seconds, state.best_epoch, after)
+    with Interruption() as interruption:
+        workers = join(distribute) if distribute else None
+        recipe = recipe or recipe_for(dataset.name)
+        teacher_model = load_model(teacher) if teacher is not None else None
+        check_model(model, dataset, recipe.augment)
+        freeze_layers(model, recipe.frozen)
+        weights = losses.class_weights(dataset.y_train, dataset.classes, recipe.class_weights)
+        batches = TrainingBatches(
+            dataset, recipe.batch_size, seed, augment=recipe.augment, weights=weights, teacher=teacher_model
+        )
+        _compile(model, make_optimizer(model, recipe, len(batches)), recipe, teacher is not None)
+        folder, config = None, {}
+        if out is not None or workers is not None:
+            config = run_config(model, dataset, recipe, seed, teacher, description or {})
+        if workers is not None and not workers.chief:
+            out = progress = None
+        if out is not None:
+            folder = TrainingFolder(out, config, resume, overwrite)
+        counting = _counting(model, recipe)
+        state = _begin(model, folder)
+        if workers is not None:
+            state = workers.begin(model, state, config)
+        after = state.epoch
+        extra = [EventFiles(folder.path / EVENTS)] if tensorboard and folder is not None else []
+        if not state.finished:
+            batches.start(state.epoch)
+            label = nullcontext() if progress is None else progress_bar(progress, len(dataset.y_train), state.epoch)
+            with label as bar:
+                parts = [Watch(), Anneal(recipe.epochs), Figures(), *counting, *callbacks, *extra]
+                parts += [*([bar] if bar is not None else []), Recorder(state, folder, counting), interruption]
+                _fit(model, batches, EvaluationBatches(dataset, recipe.augment), recipe, state, parts, folder, workers)
+        if folder is not None:
+            folder.write_metrics(state.history)
+            folder.write_curves(state.history, f"{model.name} on {dataset.name}")
+        if workers is not None:
+            workers.wait()  # The chief may still be writing, and a process that ends takes the others along.
+        return Training(state.history, state.seconds, state.best_epoch, after)
 
 
 def _begin(model: keras.Model, folder: TrainingFolder | None) -> State:
