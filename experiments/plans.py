@@ -316,12 +316,12 @@ def _long() -> Experiment:
     runs = []
     for count in (4, 15, 30):
         row = f"{count} epochs"
-        network = f"--model bireal_cifar --scheme xnor --data cifar10 --blocks 3 --epochs {count}"
-        runs.append(Run(row, "xnor", f"{network} {_BIREAL}"))
         sgd = f"--learning-rate 0.1 {_HE}"
         teacher = _resnet(row, "float", "float", 3, count, sgd)
         start = f"--warm-start {{{teacher.name}}}/last.keras"
         runs += [teacher, _resnet(row, "bwn", "bwn", 3, count, f"{sgd} {_LATENTS} {start}")]
+        network = f"--model bireal_cifar --scheme xnor --data cifar10 --blocks 3 --epochs {count}"
+        runs.append(Run(row, "xnor", f"{network} {_BIREAL}"))
     return Experiment(
         "More epochs",
         "ResNet-20 (n = 3) on CIFAR-10 with the best recipe of each, over a cosine of its own length. xnor: "
